@@ -1,0 +1,1 @@
+"""Bindings: allocation, life and end of a mapping between a virtual number and its parties."""

@@ -1,0 +1,1 @@
+"""Ciphers, key versions and the blind index. Pure: bytes in, bytes out."""

@@ -1,0 +1,1 @@
+"""Texts on their way through the platform and what became of them."""

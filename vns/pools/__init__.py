@@ -1,0 +1,1 @@
+"""Ranges of virtual numbers and which of them are free."""

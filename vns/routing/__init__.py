@@ -1,0 +1,1 @@
+"""The decision: who is connected to whom when a virtual number is dialled or texted."""

@@ -1,0 +1,81 @@
+"""The pool of PostgreSQL connections that a process works with.
+
+asyncpg is used without a layer above it: every statement of an allocation or a decision is written by hand, prepared
+once per connection and answered as plain records (docs/decisions/0004-plain-asyncpg-in-the-core.md).
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+from vns.errors import Unavailable
+
+CONNECT_TIMEOUT = 10.0  # seconds
+STATEMENT_TIMEOUT = 15.0  # seconds: longer than any statement of ours, shorter than a caller's patience
+ACQUIRE_TIMEOUT = 10.0  # seconds
+
+_GONE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+
+
+class Database:
+    """Owns one asyncpg pool. Open it with `await Database.open(url)`, end it with `close()`."""
+
+    def __init__(self, url: str, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.url = url
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, size: int = 8) -> Self:
+        """`size`: most connections at a time. Raises Unavailable when PostgreSQL does not answer."""
+        try:
+            pool = await asyncpg.create_pool(
+                plain_url(url),
+                min_size=1,
+                max_size=size,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=STATEMENT_TIMEOUT,
+                init=_prepare_connection,
+                server_settings={"application_name": "vns", "timezone": "UTC", "jit": "off"},
+            )
+        except _GONE as error:
+            raise Unavailable("PostgreSQL does not answer") from error
+        return cls(url, pool)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for statements that each stand alone. Raises Unavailable."""
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+        except _GONE as error:
+            raise Unavailable("PostgreSQL does not answer") from error
+        try:
+            yield connection
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
+            raise Unavailable("PostgreSQL went away") from error
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection inside a READ COMMITTED transaction: committed on leaving, rolled back on any error."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def plain_url(url: str) -> str:
+    """SQLAlchemy's spelling (`postgresql+asyncpg://`) means the same server."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
