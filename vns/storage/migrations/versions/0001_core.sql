@@ -126,7 +126,7 @@ create table idempotency_keys (
     key          text not null,
     request_hash bytea not null,
     status       smallint not null,
-    body         jsonb not null,                   -- the answer as given: numbers are masked in it
+    body         text not null,                    -- the answer as given, JSON: numbers are masked in it
     created_at   timestamptz not null,
     primary key (tenant_id, key)
 );
