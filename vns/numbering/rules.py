@@ -1,8 +1,8 @@
 """Numbers as people and trunks write them, and the one form in which the platform keeps them.
 
-Kept are national digits without separators: 01012345678, 050412345678, 18771234. In the database stands their integer
-value, the key. `str` and `repr` of a number are masked, so that no log line and no error shows it by accident; who
-has the right to the whole number asks for `.digits` or `.hyphenated`.
+Kept are national digits without separators: 01012345678, 050412345678, 18771234. In the database stands their
+integer value, the key. `str` and `repr` of a number are masked, so that no log line and no error shows it by
+accident; who has the right to the whole number asks for `.digits` or `.hyphenated`.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,9 @@ _LONGEST_INPUT: Final = 64  # characters; nobody writes a number longer, separat
 _TAIL: Final = 4  # digits after the last hyphen
 
 _SEPARATORS = "-‐‑‒–—―−－﹣ー.．·・()（） \t\u00a0\u2002\u2003\u2009\u202f\u3000"
-_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_INVISIBLE = (
+    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
 _CLEAN: Final = str.maketrans(
     {
         **dict.fromkeys(_SEPARATORS + _INVISIBLE),
@@ -78,8 +80,8 @@ class PhoneNumber:
 def parse(text: str, *, on: date | None = None) -> PhoneNumber:
     """The number that `text` means, by the plan in force `on` that day (today, if left out).
 
-    Accepts hyphens, dots, spaces, parentheses, full-width digits, +82, 0082 and 82, each with or without the 0 that
-    follows inside the country. Raises InvalidNumber, whose detail does not repeat the number.
+    Accepts hyphens, dots, spaces, parentheses, full-width digits, +82, 0082 and 82, each with or without the
+    0 that follows inside the country. Raises InvalidNumber, whose detail does not repeat the number.
     """
     table = table_today() if on is None else table_on(on)
     digits = text
@@ -104,8 +106,8 @@ def _without_separators(text: str) -> str:
 
 
 def _national(digits: str) -> str:
-    """From the international to the national form. Raises InvalidNumber when the number is another country's."""
-    bare = digits.lstrip("+").removeprefix("00") if digits.startswith("00") else digits.removeprefix("+")
+    """From the international to the national form. Raises InvalidNumber for a number of another country."""
+    bare = digits[1:] if digits.startswith("+") else digits.removeprefix("00")
     if not bare.startswith("82"):
         raise InvalidNumber("a foreign number")
     rest = bare[2:]
@@ -119,12 +121,12 @@ def _find(table: Table, digits: str) -> Found | None:
 
 
 def key_of(digits: str) -> int:
-    """The integer value of national digits: what the database keeps. `digits_of` is its inverse over the plan."""
+    """The integer value of national digits, as the database keeps it; `digits_of` turns it back."""
     return int(digits)
 
 
 def digits_of(key: int) -> str:
-    """National digits of a key. Only 8 digits that begin with 1 (representative) and 3 or 4 (special) have no 0."""
+    """National digits of a key. Only representative (8 digits from 1) and special ones (3, 4) have no 0."""
     if 10_000_000 <= key < 20_000_000 or key < 10_000:
         return str(key)
     return f"0{key}"
@@ -161,7 +163,7 @@ def mask(digits: str) -> str:
 
 
 def caller_from_sip(text: str) -> PhoneNumber | None:
-    """The caller as a trunk writes it (+8210…, 8210…, 010…), or None: withheld, foreign or no number at all."""
+    """The caller as a trunk writes it (+8210…, 8210…, 010…); None: withheld, foreign or no number at all."""
     try:
         return parse(text.partition(";")[0])
     except InvalidNumber:
