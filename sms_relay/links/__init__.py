@@ -1,0 +1,1 @@
+"""Channels to carriers, all behind one interface (`interface.py`). Knows nothing of safe numbers."""
