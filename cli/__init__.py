@@ -1,0 +1,1 @@
+"""The `vns` command: what an operator does by hand."""
