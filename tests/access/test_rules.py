@@ -1,6 +1,7 @@
 """What keys may do, as tables."""
 
 import re
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -11,10 +12,13 @@ from vns.access.rules import (
     NewTenant,
     Principal,
     Scope,
+    Tenant,
     TenantKind,
+    TenantStatus,
     allowed_scopes,
     check_tenant,
     hash_of,
+    in_place_of,
     looks_like_key,
     new_secret,
 )
@@ -36,6 +40,23 @@ def test_a_principal_has_the_scopes_of_its_key_and_no_more() -> None:
         with pytest.raises(Forbidden):
             principal.require(scope)
     assert principal.actor == f"key:{KEY_ID}"
+
+
+def test_an_operator_acting_for_a_tenant_is_named_in_the_journal() -> None:
+    tenant = Tenant(
+        id=UUID(int=1),
+        code="mall",
+        name="몰",
+        kind=TenantKind.MALL,
+        status=TenantStatus.SUSPENDED,
+        max_live_bindings=3,
+        requests_per_second=None,
+        created_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    principal = in_place_of(tenant, "cli:operator")
+    assert principal.actor == "cli:operator"
+    assert (principal.tenant_id, principal.max_live_bindings) == (tenant.id, 3)
+    assert principal.scopes == SCOPES_OF[TenantKind.MALL]
 
 
 def test_every_kind_and_every_scope_is_used() -> None:
@@ -84,9 +105,7 @@ def test_scopes_are_those_of_the_kind(kind: TenantKind) -> None:
 def test_what_a_tenant_may_be_called_and_limited_to(
     code: str, name: str, bindings: int | None, rate: int | None, good: bool
 ) -> None:
-    new = NewTenant(
-        code=code, name=name, kind=TenantKind.MALL, max_live_bindings=bindings, requests_per_second=rate
-    )
+    new = NewTenant(code=code, name=name, kind=TenantKind.MALL, max_live_bindings=bindings, requests_per_second=rate)
     if good:
         check_tenant(new)
     else:
@@ -104,8 +123,6 @@ def test_secrets_are_long_different_and_hidden() -> None:
         assert secret not in repr(IssuedKey(key_id=KEY_ID, secret=secret))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "vns_", "vns_" + "a" * 42, "vns_" + "a" * 44, "x" * 47, "vns_" + "é" * 43]
-)
+@pytest.mark.parametrize("text", ["", "vns_", "vns_" + "a" * 42, "vns_" + "a" * 44, "x" * 47, "vns_" + "é" * 43])
 def test_what_cannot_be_a_key_is_told_without_the_database(text: str) -> None:
     assert not looks_like_key(text)

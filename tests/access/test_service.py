@@ -197,9 +197,7 @@ async def test_quotas_travel_with_the_principal(access: Access, mall: Tenant) ->
         await access.set_quotas(ACTOR, mall.id, max_live_bindings=-1, requests_per_second=None)
 
 
-async def test_a_courier_knows_the_malls_that_let_it_look(
-    access: Access, mall: Tenant, courier: Tenant
-) -> None:
+async def test_a_courier_knows_the_malls_that_let_it_look(access: Access, mall: Tenant, courier: Tenant) -> None:
     issued = await access.issue_key(ACTOR, courier.id)
     assert (await access.authenticate(issued.secret)).mall_ids == ()
     await access.grant_lookup(ACTOR, courier="courier", mall="mall")
@@ -212,9 +210,7 @@ async def test_a_courier_knows_the_malls_that_let_it_look(
             await access.grant_lookup(ACTOR, courier=looks, mall=owns)
 
 
-async def test_every_act_is_in_the_journal(
-    access: Access, db: Database, mall: Tenant, courier: Tenant
-) -> None:
+async def test_every_act_is_in_the_journal(access: Access, db: Database, mall: Tenant, courier: Tenant) -> None:
     await access.suspend_tenant(ACTOR, mall.id)
     await access.suspend_tenant(ACTOR, mall.id)  # nothing changes, nothing is written
     await access.resume_tenant(ACTOR, mall.id)

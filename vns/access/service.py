@@ -139,9 +139,7 @@ class Access:
         async with self._db.transaction() as connection:
             found = await _find(connection, queries.LOCK_TENANT, tenant)
             changed = _tenant(
-                await connection.fetchrow(
-                    queries.SET_QUOTAS, found.id, max_live_bindings, requests_per_second
-                )
+                await connection.fetchrow(queries.SET_QUOTAS, found.id, max_live_bindings, requests_per_second)
             )
             await self._note(
                 connection,
