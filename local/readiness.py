@@ -15,8 +15,7 @@ def listens(port: int) -> Ready:
 
     def ask(process: psutil.Process) -> bool:
         return any(
-            one.status == psutil.CONN_LISTEN and one.laddr.port == port
-            for one in process.net_connections(kind="tcp")
+            one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in process.net_connections(kind="tcp")
         )
 
     return ask

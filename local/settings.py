@@ -27,21 +27,15 @@ class LocalSettings(BaseSettings):
     smsc_port: int = Field(default=2775, ge=1, le=65535, description="Port of the simulated SMSC.")
     pg_port: int = Field(default=54320, ge=1, le=65535, description="Port of the embedded PostgreSQL.")
     redis_port: int = Field(default=63790, ge=1, le=65535, description="Port of the embedded Redis.")
-    rtp_port_first: int = Field(
-        default=20000, ge=1024, le=65000, description="First of Asterisk's RTP ports (UDP)."
-    )
-    rtp_port_last: int = Field(
-        default=29999, ge=1024, le=65535, description="Last of Asterisk's RTP ports (UDP)."
-    )
+    rtp_first_port: int = Field(default=10000, ge=1024, le=65000, description="First of Asterisk's RTP ports (UDP).")
+    rtp_last_port: int = Field(default=14999, ge=1024, le=65535, description="Last of Asterisk's RTP ports (UDP).")
 
     database_url: str | None = Field(default=None, description="The operator's own PostgreSQL.", repr=False)
     npro_database_url: str | None = Field(
         default=None, description="The database of MSG_DATA, where it is the operator's own.", repr=False
     )
     redis_url: str | None = Field(default=None, description="The operator's own Redis.", repr=False)
-    ami_url: str | None = Field(
-        default=None, description="AMI of the operator's own, running Asterisk.", repr=False
-    )
+    ami_url: str | None = Field(default=None, description="AMI of the operator's own, running Asterisk.", repr=False)
     smpp_url: str | None = Field(
         default=None, description="The SMSC; without it a simulated one is started.", repr=False
     )
@@ -52,8 +46,8 @@ class LocalSettings(BaseSettings):
     @model_validator(mode="after")
     def _from_the_root(self) -> Self:
         self.run_dir = (ROOT / self.run_dir).resolve()
-        if self.rtp_port_first >= self.rtp_port_last:
-            raise ValueError("VNS_RTP_PORT_FIRST must be below VNS_RTP_PORT_LAST")
+        if self.rtp_first_port >= self.rtp_last_port:
+            raise ValueError("VNS_RTP_FIRST_PORT must be below VNS_RTP_LAST_PORT")
         return self
 
     @property

@@ -95,9 +95,7 @@ class _Kept:
         if not await self._becomes_ready(process):
             ended = process.returncode
             await self._finish(process)
-            reason = (
-                f"ended with {ended}" if ended is not None else f"not ready in {self.part.ready_seconds} s"
-            )
+            reason = f"ended with {ended}" if ended is not None else f"not ready in {self.part.ready_seconds} s"
             raise PartStartError(f"{self.part.name}: {reason}. The end of {self._log}:\n{self._last_lines()}")
         self._watch = asyncio.create_task(self._keep(process), name=f"keep {self.part.name}")
 

@@ -81,9 +81,7 @@ async def test_a_part_that_cannot_start_is_named_with_the_end_of_its_log(
         await supervisor.start(part)
 
 
-async def test_a_part_that_never_gets_ready_is_ended(
-    supervisor: Supervisor, new_port: Callable[[], int]
-) -> None:
+async def test_a_part_that_never_gets_ready_is_ended(supervisor: Supervisor, new_port: Callable[[], int]) -> None:
     port, other = new_port(), new_port()
     command = [sys.executable, "-c", LISTEN, str(port)]
     part = Part(name="elsewhere", command=command, ready=listens(other), ready_seconds=0.5)
