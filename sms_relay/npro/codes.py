@@ -1,0 +1,161 @@
+"""The result codes of the tables: RSLT_CODE2 as customers know it, and RSLT_CODE, ours, which says why in
+detail.
+
+RSLT_CODE2 values differ by case only (`a`, `A`). They are compared here, in Python, never in SQL: a
+customer's table may have a
+collation that takes both for the same.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, IntEnum
+
+RECEIPT_BASE = 30_000
+SUBMIT_BASE = 20_000
+
+
+class State(IntEnum):
+    """CUR_STATE."""
+
+    REQUESTED = 0
+    SENDING = 1
+    SENT = 2
+    DONE = 3
+
+
+class MessageType(IntEnum):
+    """MSG_TYPE."""
+
+    SMS = 4
+    URL = 5
+    MMS = 6
+    BARCODE = 7
+
+
+class ResultCode(Enum):
+    """RSLT_CODE2."""
+
+    SUCCESS = "0"
+    TIMEOUT = "1"
+    WRONG_NUMBER = "2"
+    BUSY = "A"
+    SHADOW_AREA = "B"
+    POWERED_OFF = "C"
+    HANDSET_FULL = "D"
+    SUSPENDED = "a"
+    HANDSET_TROUBLE = "b"
+    REFUSED_BY_RECIPIENT = "c"
+    OTHER = "d"
+    SMSC_FORMAT = "e"
+    GATEWAY_FORMAT = "f"
+    UNSUPPORTED_BY_HANDSET = "g"
+    NOT_CALLABLE = "h"
+    DELETED_OR_SENDER_UNREGISTERED = "i"
+    QUEUE_FULL = "j"
+    SPAM_BY_CARRIER = "k"
+    DO_NOT_DISTURB = "l"
+    SPAM_BY_GATEWAY = "m"
+    LIMIT_OR_RECIPIENT_BLOCKED = "n"
+    TOO_LONG = "o"
+    BAD_NUMBER = "p"
+    BAD_FIELD_OR_DUPLICATE = "q"
+    SENDER_BLOCKED = "r"
+    TEXT_BLOCKED = "s"
+    SEVERAL_BLOCKS = "t"
+    NO_BARCODE = "u"
+    WORD_MISSING = "w"
+    NO_CONTENT = "x"
+    DAILY_COUNT = "y"
+    ANY_OTHER = "z"
+
+
+class Detail(IntEnum):
+    """RSLT_CODE where the agent itself speaks.
+
+    SUBMIT_BASE + SMPP command_status: the carrier refused the submit. RECEIPT_BASE + error code (or 0):
+    from the carrier's receipt.
+    """
+
+    DELIVERED = 0
+    NO_RECIPIENT = 101
+    BAD_RECIPIENT = 102
+    BAD_SENDER = 103
+    NO_TEXT = 104
+    SMS_TOO_LONG = 105
+    BODY_TOO_LONG = 106
+    UNKNOWN_TYPE = 107
+    NOT_BUILT_YET = 108
+    FILES_NOT_BUILT_YET = 109
+    NO_CONTENT = 110
+    TOO_LATE = 111
+    NOT_ENCODABLE = 112
+    LINK_FOUND_TOO_LONG = 113
+    LINK_FOUND_BAD_NUMBER = 114
+    OUTCOME_LOST_BY_RESTART = 901
+    OUTCOME_LOST_ON_LINK = 902
+    LINK_REFUSED = 903
+
+
+OUTCOME_UNKNOWN = frozenset({Detail.OUTCOME_LOST_BY_RESTART, Detail.OUTCOME_LOST_ON_LINK})
+"""The message may or may not have been sent. It is reported (`z`) and never sent again by itself."""
+
+NO_NET = "ETC"
+"""RSLT_NET of whatever did not succeed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What is written into a row when it is final. `at`: Korean local time, naive, whole seconds."""
+
+    code: ResultCode
+    detail: int
+    at: datetime
+    net: str = NO_NET
+
+
+SUBMIT_RESULTS: dict[int, ResultCode] = {
+    0x00000001: ResultCode.TOO_LONG,  # ESME_RINVMSGLEN
+    0x00000002: ResultCode.SMSC_FORMAT,  # ESME_RINVCMDLEN
+    0x0000000A: ResultCode.DELETED_OR_SENDER_UNREGISTERED,  # ESME_RINVSRCADR
+    0x0000000B: ResultCode.WRONG_NUMBER,  # ESME_RINVDSTADR
+    0x00000014: ResultCode.QUEUE_FULL,  # ESME_RMSGQFUL
+    0x00000048: ResultCode.DELETED_OR_SENDER_UNREGISTERED,  # ESME_RINVSRCTON
+    0x00000049: ResultCode.DELETED_OR_SENDER_UNREGISTERED,  # ESME_RINVSRCNPI
+    0x00000050: ResultCode.WRONG_NUMBER,  # ESME_RINVDSTTON
+    0x00000051: ResultCode.WRONG_NUMBER,  # ESME_RINVDSTNPI
+    0x00000058: ResultCode.QUEUE_FULL,  # ESME_RTHROTTLED
+}
+"""SMPP 3.4 command_status of a refused submit_sm; whatever is not here is `e`, the carrier's format error."""
+
+RECEIPT_RESULTS: dict[str, ResultCode] = {
+    "DELIVRD": ResultCode.SUCCESS,
+    "EXPIRED": ResultCode.TIMEOUT,
+    "REJECTD": ResultCode.SPAM_BY_CARRIER,
+    "DELETED": ResultCode.DELETED_OR_SENDER_UNREGISTERED,
+    "UNDELIV": ResultCode.OTHER,
+    "UNKNOWN": ResultCode.ANY_OTHER,
+}
+"""`stat:` of a receipt; whatever is not here is `z`."""
+
+
+def submit_result(command_status: int) -> ResultCode:
+    return SUBMIT_RESULTS.get(command_status, ResultCode.SMSC_FORMAT)
+
+
+def receipt_result(state: str, error_code: str, by_error: "dict[str, ResultCode] | None" = None) -> ResultCode:
+    """`by_error`: what this carrier's own error codes mean; they refine every state but success."""
+    general = RECEIPT_RESULTS.get(state, ResultCode.ANY_OTHER)
+    if general is ResultCode.SUCCESS or not by_error:
+        return general
+    return by_error.get(error_code, general)
+
+
+def receipt_detail(code: ResultCode, error_code: str) -> int:
+    """RSLT_CODE of a receipt: 0 on success, else 30000 plus the carrier's error code where that is a number
+    below 10000.
+    """
+    if code is ResultCode.SUCCESS:
+        return int(Detail.DELIVERED)
+    return RECEIPT_BASE + (
+        int(error_code) if error_code.isascii() and error_code.isdigit() and len(error_code) <= 4 else 0
+    )

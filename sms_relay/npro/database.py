@@ -1,0 +1,224 @@
+"""Connections to the database that holds the tables, and everything that differs from make to make.
+
+Built on: PostgreSQL (asyncpg), MariaDB and MySQL (aiomysql). Statements work at READ COMMITTED, so that
+looking for due rows does not
+lock customers' inserts out (InnoDB's gap locks would).
+"""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from sqlalchemy import URL, Column, Connection, inspect, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable, Table
+
+from sms_relay.npro.kst import KoreanClock
+from sms_relay.npro.tables import TableNames, Tables
+
+_log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10  # seconds
+STATEMENT_TIMEOUT = 30  # seconds
+CLOCK_TOLERANCE = 600  # seconds: more is another time zone, not a clock that is a little off
+_GONE = (InterfaceError, PoolTimeout, OSError, TimeoutError)
+_GONE_NUMBERS = frozenset({1040, 1053, 1077, 1129, 1184, 1203, 1205, 1213, 1226, 1927})
+"""MariaDB's errors that pass by themselves: too many connections, shutting down, connection killed, lock
+wait and deadlock.
+"""
+
+_DRIVERS = {
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "mysql": "mysql+aiomysql",
+    "mariadb": "mysql+aiomysql",
+}
+
+
+class NproError(Exception):
+    """Base of what this package raises; the message is for people and holds no phone number."""
+
+
+class NotUsable(NproError):
+    """The database answers but cannot serve as it is set up; the message says what to change."""
+
+
+class NotReachable(NproError):
+    """The database does not answer, or went away."""
+
+
+class Rejected(NproError):
+    """The database did not take a row (a value it cannot hold)."""
+
+
+class NproDatabase:
+    """One database with its tables. Open it with `NproDatabase.open(url)`, end it with `close()`."""
+
+    def __init__(self, engine: AsyncEngine, tables: Tables) -> None:
+        self.engine = engine
+        self.tables = tables
+
+    @classmethod
+    def open(cls, url: str, *, names: TableNames | None = None, size: int = 8) -> Self:
+        """`url`: postgresql://… or mysql://… (mariadb://…). Connects only when first used."""
+        return cls(_engine(url, size), Tables(names or TableNames()))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Committed on leaving, rolled back on any error. Raises NotReachable, Rejected."""
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except _GONE as error:
+            raise NotReachable("the NPro database does not answer") from error
+        except DBAPIError as error:
+            if error.connection_invalidated or _passes_by_itself(error):
+                raise NotReachable("the NPro database does not answer") from error
+            raise Rejected(
+                f"the NPro database refused: {type(error.orig).__name__} {_number(error) or ''}".rstrip()
+            ) from error
+
+    async def prepare(self, clock: KoreanClock) -> None:
+        """Check the clock, create what is missing, learn of the customer's own columns. Raises NotUsable,
+        NotReachable.
+        """
+        async with self.transaction() as connection:
+            await self.check_clock(connection, clock)
+            for table in (
+                self.tables.data,
+                self.tables.contents,
+                self.tables.spam,
+                self.tables.queue,
+                self.tables.part,
+            ):
+                await create_missing(connection, table)
+            self.tables = Tables(self.tables.names, await _own_columns(connection, self.tables))
+            await _check_engines(connection, self.tables)
+
+    async def check_clock(self, connection: AsyncConnection, clock: KoreanClock) -> None:
+        """Raises NotUsable where the server writes another local time than Korea's: due times would be
+        hours off.
+        """
+        theirs = (await connection.execute(text(f"select {_local_time(connection)}"))).scalar_one()
+        minutes = round((theirs - clock.now()).total_seconds() / 60)
+        if abs(minutes) * 60 > CLOCK_TOLERANCE:
+            raise NotUsable(
+                f"the clock of the NPro database is {abs(minutes)} minutes"
+                f" {'ahead of' if minutes > 0 else 'behind'} Korean time; its dates are Korean local time:"
+                " set its time zone to Asia/Seoul (PostgreSQL: ALTER DATABASE … SET timezone = 'Asia/Seoul';"
+                " MariaDB: default_time_zone = '+09:00')"
+            )
+
+    async def existing_logs(self, connection: AsyncConnection) -> list[str]:
+        """Names of the log tables that are there: MSG_LOG and every MSG_LOG_YYYYMM, newest month first."""
+        pattern = re.compile(rf"{re.escape(self.tables.names.log)}(_\d{{6}})?", re.IGNORECASE)
+        found = await _table_names(connection)
+        return sorted((name.upper() for name in found if pattern.fullmatch(name)), reverse=True)
+
+
+def _engine(url: str, size: int) -> AsyncEngine:
+    where = _with_driver(make_url(url))
+    if where.get_backend_name() == "postgresql":
+        arguments: dict[str, object] = {"timeout": CONNECT_TIMEOUT, "command_timeout": STATEMENT_TIMEOUT}
+    else:
+        arguments = {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "charset": "utf8mb4",
+            # A value that the column's character set cannot hold is an error and never turns into "?".
+            "init_command": "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+        }
+    return create_async_engine(
+        where,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT,
+        pool_pre_ping=where.get_backend_name() != "postgresql",
+        isolation_level="READ COMMITTED",
+        connect_args=arguments,
+    )
+
+
+def _with_driver(url: URL) -> URL:
+    backend = url.drivername.partition("+")[0]
+    if backend not in _DRIVERS:
+        raise NotUsable(f"no driver for a database of kind {backend!r}: PostgreSQL, MariaDB and MySQL are served")
+    return url.set(drivername=_DRIVERS[backend])
+
+
+def _number(error: DBAPIError) -> int | None:
+    """MariaDB's error number."""
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def _passes_by_itself(error: DBAPIError) -> bool:
+    """PostgreSQL says by SQLSTATE class that it is starting, stopping, full (08, 53, 57) or met a deadlock
+    (40); MariaDB by number.
+    """
+    state = getattr(error.orig, "sqlstate", None)
+    number = _number(error)
+    if number is not None:
+        return number in _GONE_NUMBERS or 2000 <= number < 3000
+    if isinstance(state, str):
+        return state[:2] in {"08", "40", "53", "57"}
+    return isinstance(error, OperationalError)
+
+
+def _local_time(connection: AsyncConnection) -> str:
+    return "localtimestamp" if connection.dialect.name == "postgresql" else "now()"
+
+
+async def _table_names(connection: AsyncConnection) -> list[str]:
+    return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+
+
+async def exists(connection: AsyncConnection, name: str) -> bool:
+    """Whether the table is there, under the name as this make of database keeps unquoted names."""
+    names = await _table_names(connection)
+    if connection.dialect.name == "postgresql":
+        return name.lower() in names
+    folded = (await connection.execute(text("select @@lower_case_table_names"))).scalar_one()
+    return name in names or (bool(folded) and name.lower() in {found.lower() for found in names})
+
+
+async def create_missing(connection: AsyncConnection, table: Table) -> bool:
+    """Create `table` with its indexes unless it is there. Returns whether it was created."""
+    if await exists(connection, table.name):
+        return False
+    await connection.execute(CreateTable(table))
+    for index in sorted(table.indexes, key=lambda one: str(one.name)):
+        await connection.execute(CreateIndex(index))
+    _log.info("created table %s", table.name)
+    return True
+
+
+async def _own_columns(connection: AsyncConnection, tables: Tables) -> Sequence[Column[Any]]:
+    """Columns of MSG_DATA that are the customer's own; they move into the log tables with the rest."""
+    known = {column.name.upper() for column in tables.data.columns}
+    name = tables.names.data.lower() if connection.dialect.name == "postgresql" else tables.names.data
+
+    def read(sync: Connection) -> list[Column[Any]]:
+        columns = inspect(sync).get_columns(name)
+        return [Column(str(found["name"]), found["type"]) for found in columns if found["name"].upper() not in known]
+
+    return await connection.run_sync(read)
+
+
+async def _check_engines(connection: AsyncConnection, tables: Tables) -> None:
+    """A table without transactions (MyISAM) could lose rows in the middle of a move."""
+    if connection.dialect.name == "postgresql":
+        return
+    found = await connection.execute(
+        text("select table_name, engine from information_schema.tables where table_schema = database()")
+    )
+    mine = {table.name.upper() for table in tables.metadata.tables.values()}
+    for name, kind in found:
+        if name.upper() in mine and kind not in {"InnoDB", None}:
+            raise NotUsable(f"table {name} has the engine {kind}; ALTER TABLE {name} ENGINE = InnoDB")
