@@ -33,11 +33,11 @@ class RelaySettings(BaseSettings):
     )
     smpp_parts_file: Path | None = Field(
         default=None,
-        description="SQLite file keeping parts of long incoming texts until the last has come; none = memory.",
+        description="SQLite file for parts of long incoming texts until all have come; none = memory.",
     )
     smpp_links: list[SmppLinkConfig] = Field(
         default=[],
-        description="Several links, as JSON: a list of objects with url, name, carrier, window, rate, …",
+        description="Several links, as a JSON list of objects with url, name, carrier, window, rate, …",
     )
 
     def links(self) -> tuple[SmppLinkConfig, ...]:

@@ -193,6 +193,11 @@ class Link(Protocol):
     def carrier(self) -> Carrier: ...
 
     @property
+    def window(self) -> int:
+        """How many submits may be on their way at once."""
+        ...
+
+    @property
     def connected(self) -> bool:
         """Whether a submit would be written now."""
         ...
@@ -200,8 +205,9 @@ class Link(Protocol):
     async def submit(self, outgoing: Outgoing) -> SubmitOutcome:
         """Sends one text; returns when the carrier answered, or cannot be expected to.
 
-        Waits for a free place in the window and for the agreed rate, at most the link's response time-out.
-        Never raises for what a peer does. Call it concurrently: throughput comes from the window.
+        Waits for a free place in the window and for the agreed rate; every place is free again after the
+        response time-out at the latest. Never raises for what a peer does. Call it concurrently, about
+        `window` at a time: throughput comes from the window.
         """
         ...
 

@@ -365,6 +365,11 @@ def encode(pdu: Pdu) -> bytes:
     return HEADER.pack(HEADER.size + len(body), pdu.command, status, pdu.sequence) + body
 
 
+def with_sequence(frame: bytes, sequence: int) -> bytes:
+    """The same PDU under another sequence number, known only when it is written."""
+    return b"".join((frame[:12], sequence.to_bytes(4, "big"), frame[16:]))
+
+
 def _message_body(pdu: Message) -> bytes:
     if len(pdu.short_message) > 254:
         raise Unencodable("short_message takes 254 bytes")
