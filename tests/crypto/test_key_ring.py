@@ -86,9 +86,7 @@ def test_a_running_process_reads_what_a_rotated_one_wrote(ring: KeyRing) -> None
     assert ring.newest == 2
 
 
-def test_a_running_process_soon_encrypts_with_the_new_version(
-    ring: KeyRing, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_running_process_soon_encrypts_with_the_new_version(ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
     assert version_of(ring.encrypt("x", context=HERE)) == 1

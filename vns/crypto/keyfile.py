@@ -43,9 +43,7 @@ def with_new_version(keys: Keys) -> Keys:
     version = max(keys.by_version) + 1
     if version > HIGHEST_VERSION:
         raise KeyFileInvalid("the key ring has used up its version numbers")
-    return Keys(
-        index_key=keys.index_key, by_version={**keys.by_version, version: secrets.token_bytes(KEY_BYTES)}
-    )
+    return Keys(index_key=keys.index_key, by_version={**keys.by_version, version: secrets.token_bytes(KEY_BYTES)})
 
 
 def read(path: Path) -> Keys:

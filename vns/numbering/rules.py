@@ -28,9 +28,7 @@ _LONGEST_INPUT: Final = 64  # characters; nobody writes a number longer, separat
 _TAIL: Final = 4  # digits after the last hyphen
 
 _SEPARATORS = "-‐‑‒–—―−－﹣ー.．·・()（） \t\u00a0\u2002\u2003\u2009\u202f\u3000"
-_INVISIBLE = (
-    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-)
+_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 _CLEAN: Final = str.maketrans(
     {
         **dict.fromkeys(_SEPARATORS + _INVISIBLE),
