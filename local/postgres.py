@@ -189,6 +189,19 @@ def _initialise(binaries: Path, data: Path, account: Account | None, password: s
     beside.rename(data)
 
 
+def provide_database(server: PostgresServer, role: str, password: str) -> None:
+    """A login role and a database of its own with the same name. Safe to run again: the password is set anew.
+
+    Only for names of our own: they are not quoted.
+    """
+    if server.query(f"select count(*) from pg_roles where rolname = '{role}'") == "0":  # noqa: S608 - see above
+        server.query(f"create role {role} login")
+    server.query(f"alter role {role} password '{password}'")
+    if server.query(f"select count(*) from pg_database where datname = '{role}'") == "0":  # noqa: S608 - see above
+        server.query(f"create database {role} owner {role}")
+        server.query(f"revoke connect, temporary on database {role} from public")
+
+
 def _servers_on(data: Path) -> list[psutil.Process]:
     """Processes of a server on this folder: each of them has it as working directory."""
     found = []

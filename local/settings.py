@@ -51,5 +51,10 @@ class LocalSettings(BaseSettings):
         return self
 
     @property
+    def needs_postgres(self) -> bool:
+        """Whether one of the two databases is the embedded server's."""
+        return self.database_url is None or self.npro_database_url is None
+
+    @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}"

@@ -65,7 +65,12 @@ class Supervisor:
         """Return when all are ready. Raises PartStartError when one ends before, or takes too long."""
         stage = [_Kept(part, self._log_folder, self._tell) for part in parts]
         self._stages.append(stage)
-        await asyncio.gather(*(kept.begin() for kept in stage))
+        try:
+            async with asyncio.TaskGroup() as together:
+                for kept in stage:
+                    together.create_task(kept.begin())
+        except ExceptionGroup as problems:
+            raise problems.exceptions[0] from None
 
     async def stop(self) -> None:
         while self._stages:

@@ -17,6 +17,8 @@ import pytest
 from local.children import tied
 from local.postgres import PostgresServer, prepare
 
+pytest_plugins = ["tests.core_world"]
+
 ROLE = "vns"
 TEMPLATE = "vns_template"
 
@@ -132,9 +134,7 @@ def redis_server(server_folder: Path) -> Iterator[str]:
     environment = {"PATH": os.defpath, "LC_ALL": "C"}
     with (
         log.open("wb") as sink,
-        subprocess.Popen(
-            tied(command), cwd=server_folder, env=environment, stdout=sink, stderr=sink
-        ) as process,
+        subprocess.Popen(tied(command), cwd=server_folder, env=environment, stdout=sink, stderr=sink) as process,
     ):
         try:
             wait_until(lambda: _redis_answers(port), process, log)

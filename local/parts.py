@@ -1,0 +1,188 @@
+"""The table of processes on one machine (docs/architecture.md), as parts for the supervisor."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGINT
+from urllib.parse import urlsplit
+
+from ivr.asterisk.configuration import Instance, write_configuration
+from ivr.settings import IvrSettings, split_ami_url
+from local import redis
+from local.accounts import Account, service_account
+from local.asterisk import ACCOUNT as ASTERISK_ACCOUNT
+from local.postgres import ORPHAN_SECONDS, PostgresServer, clear_lock
+from local.readiness import ami_answers, api_ready, connected_to, listens, redis_answers
+from local.secret_files import kept_secret
+from local.settings import ROOT, LocalSettings
+from local.supervisor import Part
+
+RECOVERY_SECONDS = 600.0  # PostgreSQL may have minutes of log to replay after a crash
+API_PROCESSES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where everything is: the operator's own servers, or the embedded ones. Holds passwords."""
+
+    database_url: str
+    npro_database_url: str
+    redis_url: str
+    ami_url: str
+    smpp_url: str
+
+    def __repr__(self) -> str:
+        return "Addresses(…)"
+
+
+def addresses(settings: LocalSettings, postgres: PostgresServer | None) -> Addresses:
+    """`postgres`: the embedded server, where one is needed."""
+    run = settings.run_dir
+
+    def embedded(role: str) -> str:
+        assert postgres is not None  # noqa: S101 - the caller prepares one unless both databases are named
+        return postgres.url(role, role=role, password=kept_secret(run, f"database-{role}"))
+
+    ami_secret = kept_secret(run, "ami")
+    smsc_secret = kept_secret(run, "smsc", length=8)  # SMPP allows 8
+    return Addresses(
+        database_url=settings.database_url or embedded("vns"),
+        npro_database_url=settings.npro_database_url or embedded("npro"),
+        redis_url=settings.redis_url or redis.url(run, settings.redis_port),
+        ami_url=settings.ami_url or f"ami://vns:{ami_secret}@127.0.0.1:{settings.ami_port}",
+        smpp_url=settings.smpp_url or f"smpp://vns:{smsc_secret}@127.0.0.1:{settings.smsc_port}",
+    )
+
+
+def instance_folder(settings: LocalSettings, root: Path | None) -> Path:
+    """The folder of this platform's Asterisk: inside its root, apart from other platforms of the same clone."""
+    if root is None:
+        return settings.run_dir / "asterisk"
+    return root / "srv" / "vns" / kept_secret(settings.run_dir, "asterisk-instance", length=12)
+
+
+def environment(settings: LocalSettings, where: Addresses, records: Path) -> dict[str, str]:
+    """The settings of every part, and of `vns` on the command line. What the operator set otherwise stays."""
+    passed_on = {name: value for name, value in os.environ.items() if name.startswith("VNS_")}
+    run = settings.run_dir
+    return {
+        **passed_on,
+        "VNS_RUN_DIR": str(run),
+        "VNS_DATABASE_URL": where.database_url,
+        "VNS_NPRO_DATABASE_URL": where.npro_database_url,
+        "VNS_REDIS_URL": where.redis_url,
+        "VNS_AMI_URL": where.ami_url,
+        "VNS_SMPP_URL": where.smpp_url,
+        "VNS_KEYS_FILE": os.environ.get("VNS_KEYS_FILE", str(run / "keys.json")),
+        "VNS_HTTP_PORT": str(settings.http_port),
+        "VNS_METRICS_DIR": str(run / "metrics"),
+        "VNS_SIP_PORT": str(settings.sip_port),
+        "VNS_SIP_TRUNK": settings.sip_trunk,
+        "VNS_AGI_PORTS": f"{settings.agi_port_a},{settings.agi_port_b}",
+        "VNS_RTP_FIRST_PORT": str(settings.rtp_first_port),
+        "VNS_RTP_LAST_PORT": str(settings.rtp_last_port),
+        "VNS_PROMPTS_DIR": os.environ.get("VNS_PROMPTS_DIR", str(ROOT / "var/prompts")),
+        "VNS_CALL_RECORDS_DIR": os.environ.get("VNS_CALL_RECORDS_DIR", str(records)),
+        "VNS_SMPP_PARTS_FILE": os.environ.get("VNS_SMPP_PARTS_FILE", str(run / "sms-parts.sqlite")),
+        "VNS_SMS_OUTBOX": str(outbox(settings)),
+    }
+
+
+def outbox(settings: LocalSettings) -> Path:
+    """Where the simulated SMSC writes the texts it was given, one JSON object a line."""
+    return settings.run_dir / "sms-outbox.jsonl"
+
+
+def postgres_part(server: PostgresServer) -> Part:
+    return Part(
+        name="postgres",
+        command=server.command(),
+        account=server.account,
+        prepare=lambda: clear_lock(server.data),
+        ready=lambda _: server.answers(),
+        ready_seconds=RECOVERY_SECONDS,
+        stop_signal=SIGINT,  # "fast": ends sessions, writes a checkpoint
+        stop_seconds=ORPHAN_SECONDS,
+        death_signal=SIGINT,
+    )
+
+
+def redis_part(settings: LocalSettings) -> Part:
+    password = urlsplit(redis.url(settings.run_dir, settings.redis_port)).password or ""
+    return Part(
+        name="redis",
+        command=redis.command(settings.run_dir, settings.redis_port),
+        cwd=settings.run_dir,
+        ready=redis_answers(settings.redis_port, password),
+    )
+
+
+def asterisk_part(instance: Instance, program: str, environ: Mapping[str, str]) -> Part:
+    """The configuration is written anew before each start: a changed setting takes effect with a restart."""
+    ivr = ivr_settings(environ)
+    _, port, user, secret = split_ami_url(ivr.ami_url)
+    owner = instance.owner()
+    account = Account(name="asterisk", uid=owner[0], gid=owner[1]) if owner else None
+    if account is None:
+        account = service_account(ASTERISK_ACCOUNT)
+
+    def prepare() -> None:
+        write_configuration(instance, ivr)
+        if owner is None and account is not None:
+            for place in (instance.folder, *instance.folder.rglob("*")):
+                os.chown(place, account.uid, account.gid)
+
+    return Part(
+        name="asterisk",
+        command=[program, *instance.command()[1:]],
+        chroot=instance.root,
+        account=account,
+        prepare=prepare,
+        ready=ami_answers(port, user, secret),
+    )
+
+
+def ivr_settings(environ: Mapping[str, str]) -> IvrSettings:
+    """The voice side's settings as its own processes will read them."""
+    fields = {
+        name.removeprefix("VNS_").lower(): value
+        for name, value in environ.items()
+        if name.removeprefix("VNS_").lower() in IvrSettings.model_fields
+    }
+    return IvrSettings.model_validate(fields)
+
+
+def module_part(
+    name: str, module: str, arguments: list[str], environ: Mapping[str, str], ready: Callable[..., bool]
+) -> Part:
+    """A Python process of the platform. `-P`: the folder it runs in is no place for modules."""
+    return Part(
+        name=name,
+        command=[sys.executable, "-P", "-m", module, *arguments],
+        environment={**environ, "PYTHONUNBUFFERED": "1"},
+        cwd=ROOT,
+        ready=ready,
+    )
+
+
+def smsc_part(settings: LocalSettings, environ: Mapping[str, str]) -> Part:
+    return module_part("smsc", "simulators.smsc", [], environ, listens(settings.smsc_port))
+
+
+def platform_parts(settings: LocalSettings, where: Addresses, environ: Mapping[str, str]) -> list[Part]:
+    """Bridges, relay, worker and API: what needs the servers, and starts together."""
+    database = urlsplit(where.database_url).port or 5432
+    npro = urlsplit(where.npro_database_url).port or 5432
+    bridges = [
+        module_part(f"bridge-{name}", "ivr", ["--name", name, "--port", str(port)], environ, listens(port))
+        for name, port in (("a", settings.agi_port_a), ("b", settings.agi_port_b))
+    ]
+    api = [
+        module_part(f"api-{number}", "api", [], environ, api_ready(settings.http_port))
+        for number in range(1, API_PROCESSES + 1)
+    ]
+    relay = module_part("relay", "sms_relay", [], environ, connected_to(database, npro))
+    worker = module_part("worker", "vns.maintenance", [], environ, connected_to(database))
+    return [*bridges, relay, worker, *api]

@@ -1,0 +1,272 @@
+"""`bin/up [--demo]`: set-up, start, seed, serve until Ctrl-C."""
+
+import argparse
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+
+from pydantic import ValidationError
+
+from ivr.asterisk.configuration import Instance
+from ivr.prompts.synthesis import PromptError, build
+from ivr.prompts.texts import PROMPTS
+from local import asterisk, postgres
+from local.accounts import SetupError
+from local.command_line import ENVIRONMENT_FILE
+from local.parts import (
+    Addresses,
+    addresses,
+    asterisk_part,
+    environment,
+    instance_folder,
+    outbox,
+    platform_parts,
+    postgres_part,
+    redis_part,
+    smsc_part,
+)
+from local.ports import WantedPort, require_free
+from local.secret_files import kept_secret, write_private
+from local.seed import SeedKeys, seed
+from local.settings import ROOT, LocalSettings
+from local.setup import needs_of, provide
+from local.supervisor import Part, Supervisor
+from vns.crypto.rules import KeyRing
+from vns.errors import VnsError
+from vns.storage.migrate import upgrade
+
+
+def tell(line: str) -> None:
+    """Progress, for people."""
+    print(f"[vns] {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def sole_owner(run_dir: Path) -> Iterator[None]:
+    """The kernel gives the lock back however this process ends. Raises SetupError when another runs here."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise SetupError(
+                f"bin/up runs already on {run_dir} (process {lock.read().strip() or 'unknown'}); "
+                "VNS_RUN_DIR and other ports make a second platform"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def wanted_ports(settings: LocalSettings) -> list[WantedPort]:
+    """The ports of the parts that are started here."""
+    wanted = [
+        WantedPort(part="the API", setting="VNS_HTTP_PORT", port=settings.http_port),
+        WantedPort(part="bridge a", setting="VNS_AGI_PORT_A", port=settings.agi_port_a),
+        WantedPort(part="bridge b", setting="VNS_AGI_PORT_B", port=settings.agi_port_b),
+    ]
+    if settings.ami_url is None:
+        wanted.append(WantedPort(part="Asterisk (SIP)", setting="VNS_SIP_PORT", port=settings.sip_port, udp=True))
+        wanted.append(WantedPort(part="Asterisk (AMI)", setting="VNS_AMI_PORT", port=settings.ami_port))
+    if settings.needs_postgres:
+        wanted.append(WantedPort(part="PostgreSQL", setting="VNS_PG_PORT", port=settings.pg_port))
+    if settings.redis_url is None:
+        wanted.append(WantedPort(part="Redis", setting="VNS_REDIS_PORT", port=settings.redis_port))
+    if settings.smpp_url is None:
+        wanted.append(WantedPort(part="the simulated SMSC", setting="VNS_SMSC_PORT", port=settings.smsc_port))
+    return wanted
+
+
+def make_prompts() -> None:
+    """Speak the prompts when their texts have changed, or for the first time."""
+    folder = Path(os.environ.get("VNS_PROMPTS_DIR", ROOT / "var/prompts"))
+    stamp = folder / ".texts"
+    wanted = hashlib.sha256(repr(sorted(PROMPTS.items())).encode()).hexdigest()
+    complete = all((folder / f"{name}.wav").exists() for name in PROMPTS)
+    if complete and stamp.exists() and stamp.read_text() == wanted:
+        return
+    tell("speaking the prompts")
+    try:
+        build(folder)
+    except PromptError as problem:
+        raise SetupError(f"prompts: {problem}") from problem
+    stamp.write_text(wanted)
+
+
+class Platform:
+    """Everything of one run: what was set up, and the supervisor over it."""
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.settings = settings
+        self._supervisor = Supervisor(settings.run_dir / "log", tell)
+        self._postgres: postgres.PostgresServer | None = None
+        self._instance: Instance | None = None
+        self._asterisk_program = ""
+
+    def set_up(self, *, demo: bool) -> None:
+        """All that needs no running part. Raises SetupError with the remedy."""
+        settings = self.settings
+        provide(needs_of(settings, demo=demo), tell, settings.run_dir / "log/setup.log")
+        if settings.needs_postgres:
+            self._postgres = postgres.prepare(settings.run_dir, settings.pg_port)  # also ends one left over
+        if settings.ami_url is None:
+            installation = asterisk.install(settings.asterisk, ROOT / "var/asterisk", tell)
+            folder = instance_folder(settings, installation.root)
+            self._instance = Instance(folder=folder, root=installation.root)
+            self._asterisk_program = installation.program
+        make_prompts()
+        require_free(wanted_ports(settings))
+
+    async def start(self) -> None:
+        """Servers, then data, then the parts that use them; credentials last."""
+        settings, run = self.settings, self.settings.run_dir
+        where = addresses(settings, self._postgres)
+        records = self._instance.folder / "records" if self._instance else run / "call-records"
+        environ = environment(settings, where, records)
+        _fresh_folder(run / "metrics")
+        tell("starting the servers")
+        await self._supervisor.start(*self._servers(environ))
+        keys = await self._data(where, Path(environ["VNS_KEYS_FILE"]))
+        write_private(run / ENVIRONMENT_FILE, "".join(f"{name}={value}\n" for name, value in sorted(environ.items())))
+        tell("starting Asterisk, bridges, relay, worker and API")
+        parts = platform_parts(settings, where, environ)
+        if self._instance is not None:
+            parts.insert(0, asterisk_part(self._instance, self._asterisk_program, environ))
+        await self._supervisor.start(*parts)
+        write_private(run / "credentials.json", json.dumps(self._credentials(where, keys), indent=2) + "\n")
+
+    def _servers(self, environ: dict[str, str]) -> list[Part]:
+        servers = []
+        if self._postgres is not None:
+            servers.append(postgres_part(self._postgres))
+        if self.settings.redis_url is None:
+            servers.append(redis_part(self.settings))
+        if self.settings.smpp_url is None:
+            servers.append(smsc_part(self.settings, environ))
+        return servers
+
+    async def _data(self, where: Addresses, keys_file: Path) -> SeedKeys:
+        """Roles and databases of the embedded server, schema, key ring, seed data."""
+        run = self.settings.run_dir
+        if self._postgres is not None:
+            for role in ("vns", "npro"):
+                password = kept_secret(run, f"database-{role}")
+                await asyncio.to_thread(postgres.provide_database, self._postgres, role, password)
+            await asyncio.to_thread(self._postgres.query, "alter database npro set timezone to 'Asia/Seoul'")
+        await asyncio.to_thread(_key_ring, keys_file)
+        await asyncio.to_thread(upgrade, where.database_url)
+        return await seed(where.database_url, run)
+
+    def _credentials(self, where: Addresses, keys: SeedKeys) -> dict[str, str | None]:
+        """Exactly the keys that programs rely on."""
+        return {
+            "base_url": self.settings.base_url,
+            "mall_key": keys.mall,
+            "courier_key": keys.courier,
+            "ops_key": keys.operator,
+            "console_login": None,
+            "console_password": None,
+            "database_url": where.database_url,
+            "npro_database_url": where.npro_database_url,
+            "smsc": where.smpp_url,
+            "sms_outbox": str(outbox(self.settings)) if self.settings.smpp_url is None else None,
+        }
+
+    async def stop(self) -> None:
+        await self._supervisor.stop()
+
+
+def _key_ring(file: Path) -> None:
+    if not file.exists():
+        KeyRing.generate(file)
+
+
+def _fresh_folder(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+async def play_story() -> bool:
+    """The demo, as a program of its own; whether every step was right."""
+    story = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "local.demo", cwd=ROOT)
+    try:
+        return await story.wait() == 0
+    finally:
+        if story.returncode is None:
+            story.terminate()
+            await story.wait()
+
+
+async def serve(platform: Platform, *, demo: bool) -> int:
+    """Start, say READY, serve until SIGINT or SIGTERM. The exit code: 0, or 1 when the demo's story went wrong."""
+    enough = asyncio.Event()
+    for number in (SIGINT, SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, enough.set)
+    stopping = asyncio.create_task(enough.wait())
+    try:
+        begun = asyncio.create_task(platform.start())
+        if not await _before(begun, stopping):
+            return 0
+        print(f"READY {platform.settings.base_url}", flush=True)
+        right = True
+        if demo:
+            story = asyncio.create_task(play_story())
+            if not await _before(story, stopping):
+                return 0
+            right = story.result()
+        tell(f"serving on {platform.settings.base_url} until Ctrl-C; logs in {platform.settings.run_dir / 'log'}")
+        await stopping
+        return 0 if right else 1
+    finally:
+        stopping.cancel()
+        tell("stopping")
+        await platform.stop()
+
+
+async def _before(work: "asyncio.Task[object]", stopping: "asyncio.Task[bool]") -> bool:
+    """Whether `work` came to its end before the signal to stop; it is cancelled otherwise. Raises what it raised."""
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        work.result()
+        return True
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    return False
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bin/up", description="Starts the whole platform on this machine.")
+    parser.add_argument("--demo", action="store_true", help="play the story on it, then go on serving")
+    options = parser.parse_args()
+    try:
+        settings = LocalSettings()
+        with sole_owner(settings.run_dir):
+            platform = Platform(settings)
+            platform.set_up(demo=options.demo)
+            return asyncio.run(serve(platform, demo=options.demo))
+    except ValidationError as problem:
+        tell(
+            "settings:\n"
+            + "\n".join(f"VNS_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in problem.errors())
+        )
+    except (SetupError, VnsError) as problem:
+        tell(f"cannot start: {problem}")
+    except KeyboardInterrupt:
+        tell("stopped during set-up")
+        return 130
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
