@@ -125,9 +125,7 @@ class Incoming:
     reference: int | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Incoming(link={self.link!r}, {len(self.raw)} bytes, parts={self.parts}, missing={self.missing})"
-        )
+        return f"Incoming(link={self.link!r}, {len(self.raw)} bytes, parts={self.parts}, missing={self.missing})"
 
 
 class ReceiptState(Enum):

@@ -76,9 +76,7 @@ class Inbound:
     async def _take_receipt(self, message: Message) -> int:
         parsed = parse_receipt(message, self._habits)
         if parsed.message_id is None:
-            self._quiet.warning(
-                "nameless", "%s: a receipt that names no message is dropped", self._config.name
-            )
+            self._quiet.warning("nameless", "%s: a receipt that names no message is dropped", self._config.name)
             return Status.OK
         await self._early.passes(parsed.message_id)
         if self._handlers.receipt is None:
@@ -110,9 +108,7 @@ class Inbound:
                 )
             )
             return Status.OK
-        key = PartKey(
-            self._config.name, message.source, message.destination, place.bits, place.reference, place.total
-        )
+        key = PartKey(self._config.name, message.source, message.destination, place.bits, place.reference, place.total)
         part = Part(place.sequence, message.data_coding, raw)
         gathered = await self._store.add(key, part, time.time())
         if gathered is not None:

@@ -150,9 +150,7 @@ class SmppLink:
         session = Session(config, take, self._quiet)
         context = ssl.create_default_context(cafile=config.tls_ca) if config.tls else None
         async with asyncio.timeout(config.connect_timeout):
-            await asyncio.get_running_loop().create_connection(
-                lambda: session, config.host, config.port, ssl=context
-            )
+            await asyncio.get_running_loop().create_connection(lambda: session, config.host, config.port, ssl=context)
         return session
 
     # -- sending ------------------------------------------------------------------------------------------
@@ -195,9 +193,7 @@ class SmppLink:
                 answer = await self._send(session, frame)
             except SessionClosedError:
                 status = SubmitStatus.UNKNOWN if ids else SubmitStatus.NOT_SENT
-                return SubmitOutcome(
-                    status=status, message_ids=tuple(ids), parts=len(frames), reason=Reason.LINK_LOST
-                )
+                return SubmitOutcome(status=status, message_ids=tuple(ids), parts=len(frames), reason=Reason.LINK_LOST)
             except NoAnswerError as error:
                 return SubmitOutcome(
                     status=SubmitStatus.UNKNOWN,

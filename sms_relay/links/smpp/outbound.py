@@ -64,8 +64,7 @@ class Composer:
                 for number, part in enumerate(parts, 1)
             ]
         return [
-            _Piece(header(reference, total, number) + part, _UDH_INDICATOR, {})
-            for number, part in enumerate(parts, 1)
+            _Piece(header(reference, total, number) + part, _UDH_INDICATOR, {}) for number, part in enumerate(parts, 1)
         ]
 
     def _message(self, outgoing: Outgoing, coding: int, piece: _Piece) -> Message:

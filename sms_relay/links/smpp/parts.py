@@ -152,9 +152,7 @@ class PartStore:
 
     def _finish(self, gathered: Gathered, now: float) -> None:
         with self._transaction():
-            self._db.execute(
-                "DELETE FROM part WHERE key = ? AND epoch = ?", (gathered.key.column(), gathered.epoch)
-            )
+            self._db.execute("DELETE FROM part WHERE key = ? AND epoch = ?", (gathered.key.column(), gathered.epoch))
             self._db.executemany(
                 "INSERT OR REPLACE INTO finished VALUES (?, ?)",
                 [(_digest(gathered.key, part), now) for part in gathered.parts],

@@ -76,9 +76,7 @@ class PduError(Exception):
     and must be closed.
     """
 
-    def __init__(
-        self, detail: str, *, status: Status, command: int = 0, sequence: int = 0, fatal: bool = False
-    ):
+    def __init__(self, detail: str, *, status: Status, command: int = 0, sequence: int = 0, fatal: bool = False):
         super().__init__(detail)
         self.status = status
         self.command = command
@@ -188,9 +186,7 @@ class Plain:
 Pdu = Bind | BindResp | Message | MessageResp | Plain
 
 _BINDS = frozenset({Command.BIND_RECEIVER, Command.BIND_TRANSMITTER, Command.BIND_TRANSCEIVER})
-_BIND_RESPS = frozenset(
-    {Command.BIND_RECEIVER_RESP, Command.BIND_TRANSMITTER_RESP, Command.BIND_TRANSCEIVER_RESP}
-)
+_BIND_RESPS = frozenset({Command.BIND_RECEIVER_RESP, Command.BIND_TRANSMITTER_RESP, Command.BIND_TRANSCEIVER_RESP})
 _MESSAGES = frozenset({Command.SUBMIT_SM, Command.DELIVER_SM})
 _MESSAGE_RESPS = frozenset({Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP})
 _COMMANDS: Final = {int(command): command for command in Command}
@@ -218,9 +214,7 @@ class Framer:
         while len(buffer) - start >= 4:
             length = int.from_bytes(buffer[start : start + 4], "big")
             if not HEADER.size <= length <= self._max:
-                self.error = FramingError(
-                    f"a PDU of {length} bytes", status=Status.INVALID_COMMAND_LENGTH, fatal=True
-                )
+                self.error = FramingError(f"a PDU of {length} bytes", status=Status.INVALID_COMMAND_LENGTH, fatal=True)
                 start = len(buffer)
                 break
             if len(buffer) - start < length:

@@ -225,9 +225,7 @@ class Session(asyncio.Protocol):
     async def bind(self) -> None:
         """Raises `BindRefusedError`, `SessionClosedError`, `NoAnswerError` or TimeoutError."""
         config = self._config
-        frame = pdu.encode(
-            pdu.Bind(Command.BIND_TRANSCEIVER, 0, config.system_id, config.password, config.system_type)
-        )
+        frame = pdu.encode(pdu.Bind(Command.BIND_TRANSCEIVER, 0, config.system_id, config.password, config.system_type))
         sequence, answer = self._request(frame, config.connect_timeout)
         answer.add_done_callback(_retrieve)
         try:
@@ -304,9 +302,7 @@ class Session(asyncio.Protocol):
 
     def _look(self, now: float) -> None:
         """One look at the clock: answers overdue, and silence."""
-        for sequence, waiting in list(
-            itertools.takewhile(lambda i: i[1].deadline <= now, self._waiting.items())
-        ):
+        for sequence, waiting in list(itertools.takewhile(lambda i: i[1].deadline <= now, self._waiting.items())):
             if sequence == self._enquiry:
                 self.close("no answer to enquire_link")
                 return
