@@ -14,7 +14,7 @@ from vns.pools.rules import Mode, Service
 
 MIN_LIFE = timedelta(seconds=60)  # an absolute expiry lies at least this far ahead
 MAX_REFERENCE = 128  # characters
-FOREVER = datetime.max.replace(tzinfo=UTC)  # how asyncpg gives and takes PostgreSQL's 'infinity'
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the schema's "never"
 BUILT_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL})
 DEFAULT_SERVICE = {Mode.ONE_WAY: Service.PERSONAL, Mode.BIDIRECTIONAL: Service.VOIP}
 
@@ -203,3 +203,8 @@ class IndexOf(Protocol):
     """The shape of KeyRing.index: digits to the 16 bytes of the blind index."""
 
     def __call__(self, digits: str) -> bytes: ...
+
+
+def lock_key(index: bytes) -> int:
+    """The advisory lock of a party, by its blind index."""
+    return int.from_bytes(index[:8], "big", signed=True)

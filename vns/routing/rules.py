@@ -74,7 +74,7 @@ class Facts:
     """All that is stored about a virtual number and one caller.
 
     `binding` is the number's live or last one (exclusive), or that of the caller's own pair (shared).
-    `rests_until`: end of quarantine of that number or pair. `others` : another pair is live or quarantined on the number.
+    `rests_until`: end of quarantine of that number or pair. `others`: another pair is live or resting there.
     """
 
     in_pool: bool
@@ -124,7 +124,11 @@ def decide(question: Question, facts: Facts) -> Decision:
         present = _presented(question, binding)
         steps.append(f"connect to the {target} party, presenting the {present.replace('_', ' ')}")
         return Connect(
-            binding_id=binding.id, tenant_id=binding.tenant_id, target=target, present=present, steps=tuple(steps)
+            binding_id=binding.id,
+            tenant_id=binding.tenant_id,
+            target=target,
+            present=present,
+            steps=tuple(steps),
         )
     reason = objection or Reason.UNALLOCATED
     steps.append(f"refuse: {reason}")

@@ -17,7 +17,13 @@ CONNECT_TIMEOUT = 10.0  # seconds
 STATEMENT_TIMEOUT = 15.0  # seconds: longer than any statement of ours, shorter than a caller's patience
 ACQUIRE_TIMEOUT = 10.0  # seconds
 
-_GONE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+)
 
 
 class Database:

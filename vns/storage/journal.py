@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-Data = dict[str, "str | int | bool | None | list[str]"]
+Data = dict[str, "str | int | bool | list[str] | None"]
 
 _APPEND = """
 insert into journal (at, tenant_id, actor, event, subject, data)

@@ -1,5 +1,6 @@
 -- The core's tables. Numbers are stored as the integer value of their national digits ("key"):
 -- 050412345678 -> 50412345678, 18771234 -> 18771234; vns.numbering turns one into the other.
+-- "Never" is 9999-01-01 and "always" 1970-01-01, both UTC: the driver turns 'infinity' into a time without zone.
 
 create table tenants (
     id          uuid primary key default uuidv7(),
@@ -77,7 +78,7 @@ create table bindings (
     expires_at  timestamptz,                       -- absolute end; null: none
     ttl_seconds integer check (ttl_seconds > 0),   -- sliding end; null: none
     expire_after_call boolean not null default false,
-    ends_at     timestamptz not null default 'infinity',  -- effective end as of now; "live" is active and ends_at in the future
+    ends_at     timestamptz not null,              -- effective end as of now; "live" is active and ends_at in the future
     created_at  timestamptz not null,
     ended_at    timestamptz,
     check ((mode = 'bidirectional') = (peer_index is not null)),
@@ -90,7 +91,7 @@ create unique index bindings_one_live_per_exclusive_vn on bindings (vn) where st
 create index bindings_of_tenant on bindings (tenant_id, id);
 create index bindings_by_reference on bindings (reference, tenant_id, id) where reference is not null;
 create index bindings_by_vn on bindings (vn, id);
-create index bindings_to_expire on bindings (ends_at) where status = 'active' and ends_at < 'infinity';
+create index bindings_to_expire on bindings (ends_at) where status = 'active' and ends_at < '9999-01-01 00:00+00';
 
 -- One row for every number that was ever used, named, locked or reserved.
 create table numbers (
@@ -98,10 +99,10 @@ create table numbers (
     pool_id     uuid not null references pools,
     kind        text not null check (kind in ('exclusive', 'shared')),
     binding_id  uuid references bindings deferrable initially deferred,  -- exclusive: the live or last binding
-    free_at     timestamptz not null,              -- exclusive: end of quarantine; shared: infinity
+    free_at     timestamptz not null,              -- exclusive: end of quarantine; shared: never
     hold        text check (hold in ('locked', 'reserved')),
     unique (vn, kind),
-    check (kind = 'exclusive' or (binding_id is null and free_at = 'infinity'))
+    check (kind = 'exclusive' or (binding_id is null and free_at = '9999-01-01 00:00+00'))
 );
 create index numbers_longest_rested on numbers (pool_id, free_at) where kind = 'exclusive' and hold is null;
 create index numbers_shared on numbers (pool_id, vn) where kind = 'shared' and hold is null;
@@ -113,8 +114,7 @@ create table seats (
     party       bytea not null check (octet_length(party) = 16),
     kind        text not null default 'shared' check (kind = 'shared'),
     binding_id  uuid not null references bindings deferrable initially deferred,
-    side        text not null check (side in ('real', 'peer')),
-    free_at     timestamptz not null,
+    free_at     timestamptz not null,              -- end of quarantine
     primary key (vn, party),
     foreign key (vn, kind) references numbers (vn, kind)
 );

@@ -1,0 +1,230 @@
+"""The SQL of bindings. `$n::…[]` arrays carry a whole batch; row k of each array belongs to item k."""
+
+COLUMNS = """id, tenant_id, pool_id, vn, mode, status, real_number, real_index, peer_number, peer_index, reference,
+    purpose, channels, caller_id, expires_at, ttl_seconds, expire_after_call, ends_at, created_at, ended_at"""
+
+# Locks are taken in one order by everybody, so that batches that share parties wait in line and never in a ring.
+LOCK_IN_ORDER = """
+select pg_advisory_xact_lock(key)
+from (select distinct key from unnest($1::bigint[]) as k (key) order by key) as ordered
+"""
+
+SELECT_STORED_ANSWERS = """
+select k.tenant_id, k.key, k.request_hash, k.status, k.body
+from unnest($1::uuid[], $2::text[]) as wanted (tenant_id, key)
+join idempotency_keys k using (tenant_id, key)
+where k.created_at > $3
+"""
+
+# A key older than the window may be used anew. No row returned: another request has just used the key.
+STORE_ANSWERS = """
+insert into idempotency_keys (tenant_id, key, request_hash, status, body, created_at)
+select tenant_id, key, request_hash, status, body, $6
+from unnest($1::uuid[], $2::text[], $3::bytea[], $4::smallint[], $5::text[])
+     as a (tenant_id, key, request_hash, status, body)
+order by tenant_id, key
+on conflict (tenant_id, key) do update
+    set request_hash = excluded.request_hash, status = excluded.status, body = excluded.body,
+        created_at = excluded.created_at
+    where idempotency_keys.created_at <= $7
+returning tenant_id
+"""
+
+SELECT_SAME_LIVE = f"""
+select {COLUMNS} from bindings
+where reference = $2 and tenant_id = $1 and mode = $3 and status = 'active' and ends_at > $6
+  and ((real_index = $4 and peer_index is not distinct from $5)
+       or (mode = 'bidirectional' and real_index = $5 and peer_index = $4))
+order by id limit 1
+"""
+
+COUNT_LIVE = "select count(*) from bindings where tenant_id = $1 and status = 'active' and ends_at > $2"
+
+# The stripe to take never-used numbers from: one that nobody is taking from right now, else the fullest is waited for.
+_FREE_STRIPE = "limit 1 for update skip locked"
+_NEXT_STRIPE = "order by last_key - next_key desc limit 1 for update"
+_MOVED_STRIPE = """
+with stripe as (
+    select pool_id, stripe from pool_stripes where pool_id = $1 and next_key <= last_key {choice}
+), moved as (
+    update pool_stripes s set next_key = least(s.next_key + $2::integer, s.last_key + 1)
+    from stripe where s.pool_id = stripe.pool_id and s.stripe = stripe.stripe
+    returning old.next_key as first, new.next_key - 1 as last
+)"""
+HAS_FRESH = "select exists (select from pool_stripes where pool_id = $1 and next_key <= last_key)"
+
+_TAKE_FRESH = """
+select n as vn from moved, generate_series(first, last) as n
+where not exists (select from numbers where numbers.vn = n)
+"""
+TAKE_FRESH = _MOVED_STRIPE.format(choice=_FREE_STRIPE) + _TAKE_FRESH
+TAKE_FRESH_WAITING = _MOVED_STRIPE.format(choice=_NEXT_STRIPE) + _TAKE_FRESH
+
+TAKE_RESTED = """
+select vn, binding_id from numbers
+where pool_id = $1 and kind = 'exclusive' and hold is null and free_at <= $3 and vn <> all($4::bigint[])
+order by free_at limit $2 for update skip locked
+"""
+
+# Shared numbers on which nothing is live or quarantined any more may serve exclusively again.
+TAKE_EMPTY_SHARED = """
+with empty as (
+    select n.vn from numbers n
+    where n.pool_id = $1 and n.kind = 'shared' and n.hold is null and n.vn <> all($4::bigint[])
+      and not exists (select from seats s where s.vn = n.vn and s.free_at > $3)
+    order by n.vn limit $2 for update skip locked
+), cleared as (
+    delete from seats using empty where seats.vn = empty.vn
+)
+select vn from empty
+"""
+
+# The lowest shared number on which neither party has a live or quarantined pair: few numbers serve many pairs.
+FIND_SHARED = """
+select n.vn from numbers n
+where n.pool_id = $1 and n.kind = 'shared' and n.hold is null and n.vn <> all($5::bigint[])
+  and not exists (select from seats s where s.vn = n.vn and s.party in ($2, $3) and s.free_at > $4)
+order by n.vn limit 1
+"""
+
+# A named number gets its row if it never had one; the row is locked either way.
+ENSURE_NUMBER = """
+insert into numbers (vn, pool_id, kind, free_at) values ($1, $2, 'exclusive', '1970-01-01 00:00+00')
+on conflict do nothing
+"""
+LOCK_NUMBER = "select vn, pool_id, kind, binding_id, free_at, hold from numbers where vn = $1 for update"
+ANY_SEAT_TAKEN = "select exists (select from seats where vn = $1 and free_at > $2)"
+SELECT_SEATS = "select party, binding_id, free_at from seats where vn = $1 and party = any($2::bytea[])"
+CLEAR_SEATS = "delete from seats where vn = $1"
+
+MAKE_SHARED = """
+insert into numbers (vn, pool_id, kind, free_at) values ($1, $2, 'shared', '9999-01-01 00:00+00')
+on conflict (vn) do update set kind = 'shared', binding_id = null, free_at = '9999-01-01 00:00+00'
+"""
+
+# Takes both seats of a pair, or fewer than two rows come back because a party already has a pair here.
+# `$5` true: seats in quarantine may be taken over (a revival, checked before).
+TAKE_SEATS = """
+insert into seats (vn, party, binding_id, free_at)
+select $1, party, $3, $4 from unnest($2::bytea[]) as p (party) order by party
+on conflict (vn, party) do update set binding_id = excluded.binding_id, free_at = excluded.free_at
+    where seats.free_at <= $6 or $5
+returning old.binding_id as previous
+"""
+
+# Every row that the allocations of a batch need, in one statement: bindings, occupied numbers, journal.
+WRITE_ALLOCATIONS = f"""
+with item as (
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[],
+        $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[],
+        $15::integer[], $16::boolean[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[])
+    as i (id, tenant_id, pool_id, vn, mode, real_number, real_index, peer_number, peer_index, reference,
+          purpose, channels, caller_id, expires_at, ttl_seconds, expire_after_call, ends_at, free_at, actor, vn_digits)
+), bound as (
+    insert into bindings ({COLUMNS})
+    select id, tenant_id, pool_id, vn, mode, 'active', real_number, real_index, peer_number, peer_index, reference,
+           purpose, string_to_array(channels, ','), caller_id, expires_at, ttl_seconds, expire_after_call, ends_at,
+           $21, null
+    from item
+), occupied as (
+    insert into numbers (vn, pool_id, kind, binding_id, free_at)
+    select vn, pool_id, 'exclusive', id, free_at from item where mode = 'one_way'
+    on conflict (vn) do update set kind = 'exclusive', binding_id = excluded.binding_id, free_at = excluded.free_at
+)
+insert into journal (at, tenant_id, actor, event, subject, data)
+select $21, tenant_id, actor, 'binding.created', id,
+       jsonb_build_object('virtual_number', vn_digits, 'mode', mode, 'reference', reference)
+from item
+"""
+
+# Ends what nobody has written down as ended yet, as of its own end: a number is about to be given to somebody else.
+CLOSE_OVERDUE = """
+update bindings set status = 'expired', ended_at = ends_at
+where id = any($1::uuid[]) and status = 'active' and ends_at <= $2
+returning id, tenant_id, vn, ends_at
+"""
+
+FIND_OVERDUE = """
+select id from bindings where status = 'active' and ends_at <= $1 order by ends_at limit $2 for update skip locked
+"""
+
+# Ends live bindings and starts the quarantine of their numbers or seats, all at one time.
+END_LIVE = f"""
+with ending as (
+    select id from bindings
+    where id = any($1::uuid[]) and status = 'active' and ends_at > $3
+    order by id for update
+), ended as (
+    update bindings b set status = $2, ends_at = $3, ended_at = $3
+    from ending where b.id = ending.id
+    returning b.*
+), rested as (
+    update numbers n set free_at = $3 + make_interval(secs => p.quarantine_seconds)
+    from ended e join pools p on p.id = e.pool_id
+    where n.vn = e.vn and n.binding_id = e.id
+), vacated as (
+    update seats s set free_at = $3 + make_interval(secs => p.quarantine_seconds)
+    from ended e join pools p on p.id = e.pool_id
+    where s.vn = e.vn and s.binding_id = e.id and s.free_at > $3
+)
+select {COLUMNS} from ended
+"""
+
+SELECT_PAGE = f"select {COLUMNS} from bindings where "
+
+MARK_CALLS_TO_CUT = """
+update calls set terminate_requested_at = $2
+where binding_id = any($1::uuid[]) and ended_at is null and terminate_requested_at is null
+returning binding_id
+"""
+NOTIFY_CUT = "select pg_notify('vns_terminate', $1)"
+
+SELECT_ONE = f"select {COLUMNS} from bindings where id = $1 and tenant_id = $2"
+LOCK_ONE = SELECT_ONE + " for update"
+
+UPDATE_BINDING = """
+update bindings set real_number = $2, real_index = $3, peer_number = $4, peer_index = $5, reference = $6,
+       channels = $7, caller_id = $8, expires_at = $9, ttl_seconds = $10, expire_after_call = $11, ends_at = $12
+where id = $1
+"""
+MOVE_END_OF_NUMBER = "update numbers set free_at = $3 where vn = $1 and binding_id = $2"
+MOVE_END_OF_SEATS = "update seats set free_at = $3 where vn = $1 and binding_id = $2 and party = any($4::bytea[])"
+VACATE_SEAT = "update seats set free_at = $4 where vn = $1 and binding_id = $2 and party = $3"
+
+# A connected decision moves a sliding end, and the quarantine behind it, in one statement.
+SLIDE = """
+with slid as (
+    update bindings b
+    set ends_at = least(coalesce(b.expires_at, '9999-01-01 00:00+00'), $2 + make_interval(secs => b.ttl_seconds))
+    where b.id = $1 and b.status = 'active' and b.ends_at > $2 and b.ttl_seconds is not null
+    returning b.id, b.vn, b.pool_id, b.ends_at, b.real_index, b.peer_index
+), rested as (
+    update numbers n set free_at = s.ends_at + make_interval(secs => p.quarantine_seconds)
+    from slid s join pools p on p.id = s.pool_id
+    where n.vn = s.vn and n.binding_id = s.id
+)
+update seats t set free_at = s.ends_at + make_interval(secs => p.quarantine_seconds)
+from slid s join pools p on p.id = s.pool_id
+where t.vn = s.vn and t.binding_id = s.id and t.party in (s.real_index, s.peer_index)
+"""
+
+LIVE_BY_REFERENCES = """
+select id, reference as given from bindings
+where tenant_id = $1 and reference = any($2::text[]) and status = 'active' and ends_at > $3
+"""
+LIVE_BY_VNS = """
+select id, vn as given from bindings
+where tenant_id = $1 and vn = any($2::bigint[]) and status = 'active' and ends_at > $3
+"""
+EXISTING_IDS = f"select {COLUMNS} from bindings where tenant_id = $1 and id = any($2::uuid[])"
+KNOWN_REFERENCES = "select distinct reference from bindings where tenant_id = $1 and reference = any($2::text[])"
+KNOWN_VNS = "select distinct vn from bindings where tenant_id = $1 and vn = any($2::bigint[])"
+
+# Of each mall's bindings with the waybill the live one, else the last.
+DELIVERIES = """
+select distinct on (b.reference, b.tenant_id) b.reference, b.tenant_id, b.vn, b.status, b.ends_at, b.expires_at
+from bindings b
+where b.reference = any($1::text[]) and b.tenant_id = any($2::uuid[])
+order by b.reference, b.tenant_id, (b.status = 'active' and b.ends_at > $3) desc, b.id desc
+"""
+MALL_BY_CODE = "select id from tenants where code = $1"

@@ -1,0 +1,327 @@
+"""What tenants do with bindings: allocate, look up, change, release."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from vns.access.rules import Principal
+from vns.bindings import queries
+from vns.bindings.allocation import AnswerJustStored, Batch, Item, Render
+from vns.bindings.change import Changer
+from vns.bindings.collector import Collector
+from vns.bindings.life import cut_calls, end_live
+from vns.bindings.records import binding_of, end_shown
+from vns.bindings.rules import (
+    Allocation,
+    AllocationRequest,
+    Binding,
+    BindingChange,
+    Status,
+    check_request,
+    current_status,
+    request_fingerprint,
+)
+from vns.crypto.rules import KeyRing
+from vns.errors import AmbiguousReference, InvalidRequest, NotFound, Unavailable, VnsError
+from vns.numbering.rules import digits_of
+from vns.storage import journal
+from vns.storage.clock import Clock
+from vns.storage.database import Database
+
+MAX_BATCH = 1000
+MAX_PAGE = 1000
+TRIES = 5  # of a batch that met another transaction
+
+_MET_ANOTHER = (
+    AnswerJustStored,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    asyncpg.ForeignKeyViolationError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, newest first. `next_cursor` None: the end."""
+
+    items: tuple[Binding, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOutcome:
+    """What became of one id, reference or number that was to be released."""
+
+    given: str
+    released: tuple[Binding, ...]
+    error: VnsError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """All that a courier may know."""
+
+    reference: str
+    vn: int
+    status: Status
+    expires_at: datetime | None
+
+
+class Bindings:
+    """Opens the transactions. `render` makes the body that an Idempotency-Key stores; it masks real numbers."""
+
+    def __init__(self, db: Database, keyring: KeyRing, clock: Clock, *, render: Render) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._clock = clock
+        self._render = render
+        self._collector = Collector[Item, Allocation](self._allocate_apart)
+
+    async def close(self) -> None:
+        """Let allocations under way finish."""
+        await self._collector.close()
+
+    async def allocate(
+        self, principal: Principal, request: AllocationRequest, idempotency_key: str | None = None
+    ) -> Allocation:
+        """One binding. Durable once this returns.
+
+        Raises what check_request, choose_pools and the taking of numbers raise, QuotaExceeded, IdempotencyMismatch.
+        """
+        item = self._item(principal, request, idempotency_key)
+        distinct = (principal.tenant_id, idempotency_key) if idempotency_key is not None else None
+        return await self._collector.ask(item, distinct=distinct)
+
+    async def allocate_many(
+        self, principal: Principal, requests: Sequence[AllocationRequest]
+    ) -> list[Allocation | VnsError]:
+        """Up to MAX_BATCH bindings in one transaction; each has its own answer or error."""
+        if len(requests) > MAX_BATCH:
+            raise InvalidRequest(f"at most {MAX_BATCH} items")
+        prepared: list[Item | VnsError] = []
+        for request in requests:
+            try:
+                prepared.append(self._item(principal, request, None))
+            except VnsError as error:
+                prepared.append(error)
+        good = [item for item in prepared if isinstance(item, Item)]
+        answers = iter(await self._allocate_together(good) if good else [])
+        return [next(answers) if isinstance(item, Item) else item for item in prepared]
+
+    def _item(self, principal: Principal, request: AllocationRequest, key: str | None) -> Item:
+        check_request(request, self._clock.now())
+        return Item(
+            principal=principal,
+            request=request,
+            key=key,
+            fingerprint=request_fingerprint(request, self._keyring.index) if key is not None else b"",
+            real_index=self._keyring.index(request.real_number.digits),
+            peer_index=self._keyring.index(request.peer_number.digits) if request.peer_number else None,
+        )
+
+    async def _allocate_apart(self, items: Sequence[Item]) -> Sequence[Allocation | Exception]:
+        """A batch of strangers: when it fails as a whole, everybody is served alone, so that none spoils another's."""
+        try:
+            return await self._allocate_together(items)
+        except (VnsError, OSError, TimeoutError):
+            raise
+        except Exception:
+            if len(items) == 1:
+                raise
+        return [await self._allocate_alone(item) for item in items]
+
+    async def _allocate_alone(self, item: Item) -> Allocation | Exception:
+        try:
+            return (await self._allocate_together([item]))[0]
+        except Exception as error:  # noqa: BLE001 - it is raised to the one who asked
+            return error
+
+    async def _allocate_together(self, items: Sequence[Item]) -> list[Allocation | VnsError]:
+        for _ in range(TRIES):
+            for item in items:
+                item.answer, item.placed, item.twin_of = None, None, None
+            try:
+                async with self._db.transaction() as connection:
+                    batch = Batch(connection, self._keyring, self._render, self._clock.now(), items)
+                    return await batch.run()
+            except _MET_ANOTHER as error:
+                met = error
+        raise Unavailable("too many others wanted the same at the same time") from met
+
+    async def get(self, principal: Principal, binding_id: UUID) -> Binding:
+        """Raises NotFound, for another tenant's binding too."""
+        async with self._db.connection() as connection:
+            row = await connection.fetchrow(queries.SELECT_ONE, binding_id, principal.tenant_id)
+        if row is None:
+            raise NotFound("no such binding")
+        return binding_of(row, self._keyring, self._clock.now())
+
+    async def find(
+        self,
+        principal: Principal,
+        *,
+        reference: str | None = None,
+        virtual_number: int | None = None,
+        status: Status | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """The tenant's bindings, newest first. Raises InvalidRequest for a cursor that is none."""
+        now = self._clock.now()
+        conditions, values = _conditions(principal.tenant_id, reference, virtual_number, cursor)
+        if status is not None:
+            conditions.append(_status_condition(status, values, now))
+        size = min(limit, MAX_PAGE)
+        values.append(size + 1)
+        statement = f"{queries.SELECT_PAGE} {' and '.join(conditions)} order by id desc limit ${len(values)}"
+        async with self._db.connection() as connection:
+            rows = await connection.fetch(statement, *values)
+        page = rows[:size]
+        return Page(
+            items=tuple(binding_of(row, self._keyring, now) for row in page),
+            next_cursor=str(page[-1]["id"]) if len(rows) > len(page) else None,
+        )
+
+    async def change(self, principal: Principal, binding_id: UUID, change: BindingChange) -> Binding:
+        """Raises what Changer.apply raises."""
+        now = self._clock.now()
+        async with self._db.transaction() as connection:
+            row = await Changer(connection, self._keyring, now).apply(principal.tenant_id, binding_id, change)
+            entry = journal.Entry(
+                at=now,
+                tenant_id=row["tenant_id"],
+                actor=principal.actor,
+                event="binding.changed",
+                subject=binding_id,
+            )
+            await journal.append(connection, [entry])
+        return await self.get(principal, binding_id)
+
+    async def release(self, principal: Principal, binding_id: UUID, *, terminate_calls: bool = False) -> Binding:
+        """Once this returns, the number connects nobody. Idempotent. Raises NotFound."""
+        now = self._clock.now()
+        async with self._db.transaction() as connection:
+            if await connection.fetchrow(queries.SELECT_ONE, binding_id, principal.tenant_id) is None:
+                raise NotFound("no such binding")
+            await end_live(connection, [binding_id], Status.RELEASED, now, principal.actor)
+            if terminate_calls:
+                await cut_calls(connection, [binding_id], now)
+        return await self.get(principal, binding_id)
+
+    async def release_many(
+        self,
+        principal: Principal,
+        *,
+        ids: Sequence[UUID] = (),
+        references: Sequence[str] = (),
+        virtual_numbers: Sequence[int] = (),
+        terminate_calls: bool = False,
+    ) -> list[ReleaseOutcome]:
+        """All live matches of this tenant, in one transaction; an outcome for each id, reference or number given."""
+        if len(ids) + len(references) + len(virtual_numbers) > MAX_BATCH:
+            raise InvalidRequest(f"at most {MAX_BATCH} items")
+        now = self._clock.now()
+        async with self._db.transaction() as connection:
+            matches = await _live_matches(connection, principal.tenant_id, ids, references, virtual_numbers, now)
+            everything = sorted({binding_id for found in matches.values() for binding_id in found or ()})
+            await end_live(connection, everything, Status.RELEASED, now, principal.actor)
+            if terminate_calls:
+                await cut_calls(connection, everything, now)
+            rows = await connection.fetch(queries.EXISTING_IDS, principal.tenant_id, everything)
+        ended = {row["id"]: binding_of(row, self._keyring, now) for row in rows}
+        return [
+            ReleaseOutcome(
+                given=given,
+                released=tuple(ended[binding_id] for binding_id in found or ()),
+                error=NotFound("nothing of this tenant matches") if found is None else None,
+            )
+            for given, found in matches.items()
+        ]
+
+    async def deliveries(
+        self, principal: Principal, references: Sequence[str], *, tenant: str | None = None
+    ) -> list[Delivery | VnsError]:
+        """For each waybill the live safe number among the malls that the courier serves, else the last one."""
+        if len(references) > MAX_BATCH:
+            raise InvalidRequest(f"at most {MAX_BATCH} items")
+        now = self._clock.now()
+        async with self._db.connection() as connection:
+            malls = list(principal.mall_ids)
+            if tenant is not None:
+                named = await connection.fetchval(queries.MALL_BY_CODE, tenant)
+                malls = [mall for mall in malls if mall == named]
+            rows = await connection.fetch(queries.DELIVERIES, list(set(references)), malls, now)
+        found: dict[str, list[asyncpg.Record]] = {}
+        for row in rows:
+            found.setdefault(row["reference"], []).append(row)
+        return [_delivery(reference, found.get(reference, []), now) for reference in references]
+
+
+def _delivery(reference: str, rows: Sequence[asyncpg.Record], now: datetime) -> Delivery | VnsError:
+    """`rows`: one for each mall that knows the reference. Two malls' parcels are never guessed between."""
+    if not rows:
+        return NotFound("no delivery with this reference")
+    if len(rows) > 1:
+        return AmbiguousReference("several malls know this reference: name one with tenant")
+    row = rows[0]
+    status = current_status(Status(row["status"]), row["ends_at"], now)
+    return Delivery(reference=reference, vn=row["vn"], status=status, expires_at=end_shown(row, status))
+
+
+def _conditions(
+    tenant_id: UUID, reference: str | None, virtual_number: int | None, cursor: str | None
+) -> tuple[list[str], list[object]]:
+    values: list[object] = [tenant_id]
+    conditions = ["tenant_id = $1"]
+    for column, value in (("reference", reference), ("vn", virtual_number)):
+        if value is not None:
+            values.append(value)
+            conditions.append(f"{column} = ${len(values)}")
+    if cursor is not None:
+        try:
+            values.append(UUID(cursor))
+        except ValueError as error:
+            raise InvalidRequest("cursor is not one that a list gave out") from error
+        conditions.append(f"id < ${len(values)}")
+    return conditions, values
+
+
+def _status_condition(status: Status, values: list[object], now: datetime) -> str:
+    """A binding whose end has passed counts as expired whether or not the worker has written so."""
+    if status in (Status.ACTIVE, Status.EXPIRED):
+        values.append(now)
+        overdue = f"ends_at <= ${len(values)}"
+        if status is Status.ACTIVE:
+            return f"status = 'active' and not {overdue}"
+        return f"(status = 'expired' or (status = 'active' and {overdue}))"
+    values.append(status)
+    return f"status = ${len(values)}"
+
+
+async def _live_matches(
+    connection: asyncpg.Connection,
+    tenant_id: UUID,
+    ids: Sequence[UUID],
+    references: Sequence[str],
+    virtual_numbers: Sequence[int],
+    now: datetime,
+) -> dict[str, list[UUID] | None]:
+    """By what was given: the live bindings to end; empty where all have ended already; None where nothing is known."""
+    matches: dict[str, list[UUID] | None] = {str(given): None for given in (*ids, *references)}
+    matches |= {digits_of(key): None for key in virtual_numbers}
+    live: dict[str, list[UUID]] = {}
+    for row in await connection.fetch(queries.EXISTING_IDS, tenant_id, list(ids)):
+        live[str(row["id"])] = [row["id"]]
+    for row in await connection.fetch(queries.KNOWN_REFERENCES, tenant_id, list(references)):
+        live[row["reference"]] = []
+    for row in await connection.fetch(queries.KNOWN_VNS, tenant_id, list(virtual_numbers)):
+        live[digits_of(row["vn"])] = []
+    for row in await connection.fetch(queries.LIVE_BY_REFERENCES, tenant_id, list(references), now):
+        live[row["given"]].append(row["id"])
+    for row in await connection.fetch(queries.LIVE_BY_VNS, tenant_id, list(virtual_numbers), now):
+        live[digits_of(row["given"])].append(row["id"])
+    return matches | live
