@@ -1,0 +1,84 @@
+"""What surrounds every request: the limit on its body, the net under unexpected errors, the clock for the metrics."""
+
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import Iterator
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import HttpMetrics
+from api.problems import unexpected
+
+log = logging.getLogger(__name__)
+
+NO_ROUTE = "(none)"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Edge:
+    """ASGI middleware, plain because each request passes it."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._limit = max_body_bytes
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, self._limited(scope, receive), sending)
+        except ClientDisconnect:
+            status = status or 499  # nobody is left to answer; the number is nginx's
+        except Exception as error:  # noqa: BLE001 - the net under everything: logged without values, answered 500
+            name = uuid.uuid4().urn
+            log.error("%s %s", name, without_values(error))  # noqa: TRY400 - the traceback would show values
+            if not status:
+                await unexpected(name)(scope, receive, sending)
+        finally:
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            self._metrics.answered(method, route, status, time.perf_counter() - begun)
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        if length is not None and length.isdigit() and int(length) <= self._limit:
+            return receive  # the server reads no more than was announced
+        left = self._limit if length is None else 0
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            if message["type"] == "http.request":
+                left -= len(message.get("body", b""))
+                if left < 0:  # the rest of the body is not read: the connection cannot be used again
+                    raise HTTPException(413, headers={"connection": "close"})
+            return message
+
+        return counted
+
+
+def without_values(error: BaseException) -> str:
+    """Kind and place of an error and its causes. Messages are left out: a driver's may repeat what it was given."""
+    return "\n".join(_told(error))
+
+
+def _told(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield type(error).__qualname__
+        yield "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,93 @@
+"""How many requests a second a tenant may make: counted in Redis for all processes, in the process when Redis is away.
+
+The rule is the generic cell rate algorithm: one timestamp per tenant says when its next request is due. A tenant that
+was quiet may make one second's worth of requests at once.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Final
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from api.metrics import HttpMetrics
+from vns.errors import RateLimited
+
+log = logging.getLogger(__name__)
+
+_MICROSECONDS: Final = 1_000_000
+_BURST: Final = _MICROSECONDS  # requests of one second may come at once
+_PAUSE: Final = 1.0  # seconds without asking Redis after it did not answer
+
+# KEYS[1]: the tenant's due time. ARGV[1]: microseconds per request, ARGV[2]: burst in microseconds.
+# Answers the microseconds to wait; 0 lets the request pass.
+_TAKE: Final = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local due = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + tonumber(ARGV[1])
+local wait = due - tonumber(ARGV[2]) - now
+if wait > 0 then return wait end
+redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1000)
+return 0
+"""
+
+
+class Local:
+    """The same rule inside one process. Times in microseconds."""
+
+    def __init__(self) -> None:
+        self._due: dict[UUID, int] = {}
+
+    def take(self, tenant_id: UUID, interval: int, now: int) -> int:
+        """Microseconds to wait; 0 lets the request pass."""
+        due = max(self._due.get(tenant_id, 0), now) + interval
+        wait = due - _BURST - now
+        if wait > 0:
+            return wait
+        self._due[tenant_id] = due
+        return 0
+
+
+class RateLimiter:
+    """Owns one Redis client; end it with `close()`."""
+
+    def __init__(self, url: str, *, timeout: float, metrics: HttpMetrics) -> None:
+        """`timeout`: seconds in which Redis must answer."""
+        self._redis = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+        self._script = self._redis.register_script(_TAKE)
+        self._timeout = timeout
+        self._metrics = metrics
+        self._local = Local()
+        self._ask_again = 0.0
+
+    async def take(self, tenant_id: UUID, requests_per_second: int) -> None:
+        """Count one request. Raises RateLimited."""
+        interval = _MICROSECONDS // requests_per_second
+        wait = await self._ask_redis(tenant_id, interval)
+        if wait is None:
+            self._metrics.counted_alone()
+            wait = self._local.take(tenant_id, interval, time.monotonic_ns() // 1000)
+        if wait:
+            seconds = -(-wait // _MICROSECONDS)
+            raise RateLimited(f"at most {requests_per_second} requests a second", retry_after=seconds)
+
+    async def _ask_redis(self, tenant_id: UUID, interval: int) -> int | None:
+        if time.monotonic() < self._ask_again:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                return int(await self._script(keys=[f"vns:rate:{tenant_id}"], args=[interval, _BURST]))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("rate limits: Redis does not answer (%s); each process counts alone", type(error).__name__)
+            self._ask_again = time.monotonic() + _PAUSE
+            return None
+
+    async def close(self) -> None:
+        await self._redis.aclose()

@@ -1,0 +1,46 @@
+"""The OpenAPI document: FastAPI's, with problem details in place of its own error shapes."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import FieldError, Problem
+from api.routes.bindings.schemas import NewBinding, NewBindings
+
+_DESCRIPTION = """\
+Safe numbers (안심번호): allocate a virtual number for somebody, hand it out, release it.
+
+Numbers come in as people write them (hyphens, dots, spaces, +82, full-width digits) and leave as national digits.
+Real numbers leave masked. Times are RFC 3339 in UTC. Errors are problem details (RFC 9457) with a stable `code`.
+"""
+_REF = "#/components/schemas/{model}"
+_OWN_ERRORS = ("HTTPValidationError", "ValidationError")
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The finished document; made once per process."""
+    made = get_openapi(
+        title="VNS",
+        version=app.version,
+        summary="Safe numbers over HTTP",
+        description=_DESCRIPTION,
+        routes=app.routes,
+        tags=[
+            {"name": "bindings", "description": "Allocate, read, change and release."},
+            {"name": "deliveries", "description": "For couriers: the safe number of a waybill."},
+            {"name": "calls", "description": "Call records."},
+            {"name": "messages", "description": "Texts."},
+            {"name": "pools", "description": "Ranges of virtual numbers."},
+            {"name": "health", "description": "For machines."},
+        ],
+    )
+    schemas = made["components"]["schemas"]
+    for name in _OWN_ERRORS:
+        schemas.pop(name, None)
+    for model in (Problem, FieldError, NewBinding, NewBindings):
+        schema = model.model_json_schema(ref_template=_REF)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    schemas.pop("RawBatch", None)
+    return made

@@ -1,0 +1,1 @@
+"""Bindings: allocated, read, changed, released."""

@@ -1,0 +1,1 @@
+"""What a courier may know of a delivery."""

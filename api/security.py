@@ -1,0 +1,44 @@
+"""From the `Authorization` header to who asks: each route says which scope a key needs."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import Request
+
+from api.services import services_of
+from vns.access.rules import Principal, Scope
+from vns.errors import Unauthorized
+
+
+class KeyWith(SecurityBase):
+    """A dependency: the principal of a key that has `scope`, counted against its tenant's rate limit.
+
+    Raises Unauthorized, Forbidden, RateLimited.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.model = HTTPBearer(description="`Authorization: Bearer <key>`; a key belongs to a tenant and has scopes.")
+        self.scheme_name = "key"
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> Principal:
+        services = services_of(request)
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secret:
+            raise Unauthorized("a key is needed: Authorization: Bearer <key>")
+        principal = await services.access.authenticate(secret.strip())
+        if principal.requests_per_second is not None:
+            await services.limiter.take(principal.tenant_id, principal.requests_per_second)
+        principal.require(self._scope)
+        return principal
+
+
+BindingsReader = Annotated[Principal, Depends(KeyWith(Scope.BINDINGS_READ))]
+BindingsWriter = Annotated[Principal, Depends(KeyWith(Scope.BINDINGS_WRITE))]
+DeliveriesReader = Annotated[Principal, Depends(KeyWith(Scope.DELIVERIES_READ))]
+CallsReader = Annotated[Principal, Depends(KeyWith(Scope.CALLS_READ))]
+MessagesReader = Annotated[Principal, Depends(KeyWith(Scope.MESSAGES_READ))]
+PoolsReader = Annotated[Principal, Depends(KeyWith(Scope.POOLS_READ))]
+PoolsWriter = Annotated[Principal, Depends(KeyWith(Scope.POOLS_WRITE))]

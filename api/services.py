@@ -1,0 +1,92 @@
+"""What the routes work with: the core's services of one process, opened and closed together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from api.limits import RateLimiter
+from api.metrics import HttpMetrics
+from api.routes.bindings.schemas import render
+from api.settings import ApiSettings
+from vns.access.service import Access
+from vns.bindings.service import Bindings
+from vns.calls.service import Calls
+from vns.crypto.rules import KeyRing
+from vns.errors import Unavailable
+from vns.pools.service import Pools
+from vns.routing.service import Router
+from vns.settings import Settings
+from vns.storage.clock import Clock
+from vns.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+_CLOSE_TIMEOUT = 1.0  # seconds; statements still under way are then cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """One process's share of the platform."""
+
+    settings: ApiSettings
+    database: Database
+    access: Access
+    bindings: Bindings
+    pools: Pools
+    calls: Calls
+    limiter: RateLimiter
+    metrics: HttpMetrics
+
+
+@asynccontextmanager
+async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, clock: Clock) -> AsyncIterator[Services]:
+    """Open everything, waiting for PostgreSQL as long as the settings say. Raises Unavailable."""
+    keyring = KeyRing.load(core.keys_file)
+    database = await _patiently(core, settings.http_start_timeout)
+    limiter = RateLimiter(core.redis_url, timeout=settings.redis_timeout, metrics=metrics)
+    bindings = Bindings(database, keyring, clock, render=render)
+    try:
+        yield Services(
+            settings=settings,
+            database=database,
+            access=Access(database, clock),
+            bindings=bindings,
+            pools=Pools(database, clock),
+            calls=Calls(database, Router(keyring), clock),
+            limiter=limiter,
+            metrics=metrics,
+        )
+    finally:
+        await bindings.close()
+        await limiter.close()
+        await _close(database)
+
+
+async def _patiently(core: Settings, seconds: float) -> Database:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await Database.open(core.database_url, size=core.database_pool_size)
+        except Unavailable:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            log.warning("PostgreSQL does not answer yet")
+            await asyncio.sleep(0.5)
+
+
+async def _close(database: Database) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await database.close()
+    except TimeoutError:
+        log.warning("statements were cut on closing")
+
+
+def services_of(request: Request) -> Services:
+    """The services that the request's application has opened."""
+    found: Services = request.app.state.services
+    return found
