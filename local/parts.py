@@ -14,7 +14,7 @@ from local import redis
 from local.accounts import Account, service_account
 from local.asterisk import ACCOUNT as ASTERISK_ACCOUNT
 from local.postgres import ORPHAN_SECONDS, PostgresServer, clear_lock
-from local.readiness import ami_answers, api_ready, connected_to, listens, redis_answers
+from local.readiness import api_ready, asterisk_answers, connected_to, listens, redis_answers
 from local.secret_files import kept_secret
 from local.settings import ROOT, LocalSettings
 from local.supervisor import Part
@@ -122,7 +122,10 @@ def redis_part(settings: LocalSettings) -> Part:
 def asterisk_part(instance: Instance, program: str, environ: Mapping[str, str]) -> Part:
     """The configuration is written anew before each start: a changed setting takes effect with a restart."""
     ivr = ivr_settings(environ)
-    _, port, user, secret = split_ami_url(ivr.ami_url)
+    _, port, _, _ = split_ami_url(ivr.ami_url)
+    console = [program, *instance.command()[2:]]
+    if instance.root is not None:
+        console = ["chroot", str(instance.root), *console]
     owner = instance.owner()
     account = Account(name="asterisk", uid=owner[0], gid=owner[1]) if owner else None
     if account is None:
@@ -140,7 +143,7 @@ def asterisk_part(instance: Instance, program: str, environ: Mapping[str, str]) 
         chroot=instance.root,
         account=account,
         prepare=prepare,
-        ready=ami_answers(port, user, secret),
+        ready=asterisk_answers(port, console),
     )
 
 

@@ -2,12 +2,16 @@
 
 import http.client
 import socket
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 
 import psutil
 
+from local.accounts import SetupError
+
 Ready = Callable[[psutil.Process], bool]
 TIMEOUT = 5.0  # seconds for one question
+CONSOLE_TIMEOUT = 30.0  # seconds: the console waits until Asterisk has booted
 
 
 def listens(port: int) -> Ready:
@@ -61,45 +65,36 @@ def redis_answers(port: int, password: str) -> Ready:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
                 connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-                return b"+PONG" in connection.recv(64) + connection.recv(64)
+                lines = connection.makefile("rb")
+                return (lines.readline(), lines.readline()) == (b"+OK\r\n", b"+PONG\r\n")
         except OSError:
             return False
 
     return ask
 
 
-def ami_answers(port: int, user: str, password: str) -> Ready:
-    """Asterisk takes the login and has its SIP channel: `chan_pjsip` declines silently when something that it
-    needs is missing, and every call would then hang."""
+def asterisk_answers(ami_port: int, console: Sequence[str]) -> Ready:
+    """The manager port is open and the SIP channel runs: `chan_pjsip` declines silently when something that it needs
+    is missing, and every call would then hang. `console`: the command that asks the running Asterisk.
 
-    def ask(_: psutil.Process) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
-                lines = connection.makefile("rwb")
-                lines.readline()
-                lines.write(_action("Login", Username=user, Secret=password, Events="off"))
-                lines.write(_action("ModuleCheck", Module="chan_pjsip.so"))
-                lines.flush()
-                answers = [line.strip() for line in _until_blank(lines.readline, 2)]
-                return answers.count(b"Response: Success") == 2
-        except OSError:
+    Raises SetupError when Asterisk has booted without it.
+    """
+
+    def ask(process: psutil.Process) -> bool:
+        if not listens(ami_port)(process) or "booted" not in _console(console, "core waitfullybooted"):
             return False
+        if " Running " not in _console(console, "module show like chan_pjsip.so"):
+            raise SetupError("Asterisk runs without its SIP channel: chan_pjsip declined to load (see its log)")
+        return True
 
     return ask
 
 
-def _action(name: str, **fields: str) -> bytes:
-    lines = [f"Action: {name}", *(f"{key}: {value}" for key, value in fields.items())]
-    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
-
-
-def _until_blank(read: Callable[[], bytes], blocks: int) -> list[bytes]:
-    """The lines of the next `blocks` messages; fewer when the connection ends."""
-    lines: list[bytes] = []
-    while blocks and (line := read()):
-        lines.append(line)
-        blocks -= not line.strip()
-    return lines
+def _console(command: Sequence[str], question: str) -> str:
+    asked = subprocess.run(
+        [*command, "-rx", question], capture_output=True, text=True, timeout=CONSOLE_TIMEOUT, check=False
+    )
+    return asked.stdout
 
 
 def api_ready(port: int) -> Ready:

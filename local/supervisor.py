@@ -131,7 +131,13 @@ class _Kept:
         except (OSError, SetupError) as problem:
             self._tell(f"{self.part.name} could not be started: {problem}")
             return await asyncio.create_subprocess_exec("false")  # ends at once: the next turn tries anew
-        if await self._becomes_ready(process):
+        try:
+            ready = await self._becomes_ready(process)
+        except SetupError as problem:
+            self._tell(f"{self.part.name}: {problem}")
+            await self._finish(process)
+            return process
+        if ready:
             self._tell(f"{self.part.name} is back")
         elif process.returncode is None:  # what it waits for may be another part: killing it would not help
             self._tell(f"{self.part.name} runs, but is not ready after {self.part.ready_seconds} s")

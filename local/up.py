@@ -256,10 +256,8 @@ def main() -> int:
             platform.set_up(demo=options.demo)
             return asyncio.run(serve(platform, demo=options.demo))
     except ValidationError as problem:
-        tell(
-            "settings:\n"
-            + "\n".join(f"VNS_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in problem.errors())
-        )
+        for error in problem.errors():  # the value stays out: it may be a password
+            tell(f"settings: VNS_{'_'.join(map(str, error['loc'])).upper()}: {error['msg']}")
     except (SetupError, VnsError) as problem:
         tell(f"cannot start: {problem}")
     except KeyboardInterrupt:
