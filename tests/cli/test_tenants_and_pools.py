@@ -1,0 +1,136 @@
+"""`vns tenant`, `vns pool`, `vns audit tail`: what an operator sets up by hand."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vns.access.service import Access
+from vns.errors import Forbidden, Unauthorized
+from vns.storage.clock import Clock
+from vns.storage.database import Database
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Command
+
+POOL = ("pool", "create", "voip", "--service", "070", "--first", "070-9000-0000", "--last", "070-9000-0999")
+
+
+async def test_a_tenant_from_creation_to_suspension(vns: "Command", db: Database) -> None:
+    created = vns("tenant", "create", "mall", "--name", "큰 몰", "--kind", "mall", "--max-live-bindings", "5")
+    assert (created.field("code"), created.field("max_live_bindings")) == ("mall", "5")
+    issued = vns("tenant", "key-issue", "mall", "--scope", "bindings:read")
+    principal = await Access(db, Clock()).authenticate(issued.field("secret"))
+    assert (principal.tenant_code, set(principal.scopes)) == ("mall", {"bindings:read"})
+
+    vns("tenant", "quota", "mall", "--requests-per-second", "9")
+    vns("tenant", "suspend", "mall")
+    listed = vns("tenant", "list").out
+    assert "suspended" in listed
+    assert "큰 몰" in listed
+    with pytest.raises(Forbidden):
+        await Access(db, Clock()).authenticate(issued.field("secret"))
+    vns("tenant", "resume", "mall")
+    principal = await Access(db, Clock()).authenticate(issued.field("secret"))
+    assert (principal.requests_per_second, principal.max_live_bindings) == (9, None)
+
+
+async def test_keys_are_rotated_and_revoked(vns: "Command", db: Database) -> None:
+    vns("tenant", "create", "mall", "--name", "몰", "--kind", "mall")
+    old = vns("tenant", "key-issue", "mall")
+    new = vns("tenant", "key-rotate", old.field("key"), "--overlap-seconds", "0")
+    with pytest.raises(Unauthorized):
+        await Access(db, Clock()).authenticate(old.field("secret"))
+    await Access(db, Clock()).authenticate(new.field("secret"))
+    vns("tenant", "key-revoke", new.field("key"))
+    with pytest.raises(Unauthorized):
+        await Access(db, Clock()).authenticate(new.field("secret"))
+    rows = vns("tenant", "keys", "mall").rows()
+    assert [row["KEY"] for row in rows] == [old.field("key"), new.field("key")]
+    assert rows[0]["EXPIRES"] != "-"
+    assert rows[1]["REVOKED"] != "-"
+    assert new.field("secret") not in vns("tenant", "keys", "mall").out
+
+
+async def test_grants(vns: "Command", db: Database) -> None:
+    vns("tenant", "create", "mall", "--name", "몰", "--kind", "mall")
+    vns("tenant", "create", "courier", "--name", "택배", "--kind", "courier")
+    secret = vns("tenant", "key-issue", "courier").field("secret")
+    vns("tenant", "grant", "courier", "mall")
+    assert len((await Access(db, Clock()).authenticate(secret)).mall_ids) == 1
+    vns("tenant", "grant", "courier", "mall", "--revoke")
+    assert (await Access(db, Clock()).authenticate(secret)).mall_ids == ()
+
+
+def test_errors_have_a_code_and_an_exit_status(vns: "Command") -> None:
+    assert "error not_found: " in vns.apart("tenant", "suspend", "nobody", code=1).err
+    assert "error invalid_request: " in vns("tenant", "create", "A", "--name", "x", "--kind", "mall", code=1).err
+    vns("tenant", "create", "mall", "--name", "x", "--kind", "mall")
+    refused = vns("tenant", "key-issue", "mall", "--scope", "pools:write", code=1)
+    assert "error invalid_request: " in refused.err
+    assert refused.out == ""
+    assert "Usage" in vns("tenant", "create", "mall", "--name", "x", "--kind", "shop", code=2).err
+    assert "Usage" in vns("nonsense", code=2).err
+
+
+@pytest.mark.parametrize("command", ["load", "sender"])
+def test_what_is_not_built_says_so(vns: "Command", command: str) -> None:
+    ended = vns.apart(command, "anything", "--at-all", code=2)
+    assert "not built yet" in ended.err
+    assert ended.out == ""
+
+
+def test_a_database_that_does_not_answer(vns: "Command", new_port: object) -> None:
+    assert callable(new_port)
+    elsewhere = type(vns)({"VNS_DATABASE_URL": f"postgresql://vns@127.0.0.1:{new_port()}/vns"})
+    assert "error unavailable: " in elsewhere("tenant", "list", code=1).err
+
+
+def test_a_database_without_tables(vns: "Command", empty_database_url: str) -> None:
+    elsewhere = type(vns)({"VNS_DATABASE_URL": empty_database_url})
+    assert "migrated" in elsewhere("tenant", "list", code=1).err
+
+
+def test_a_setting_that_cannot_be_used_is_named_without_its_value(vns: "Command") -> None:
+    ended = type(vns)({"VNS_DATABASE_POOL_SIZE": "12345678"})("tenant", "list", code=1)
+    assert "VNS_DATABASE_POOL_SIZE" in ended.err
+    assert "12345678" not in ended.err
+
+
+def test_pools_are_made_listed_and_locked(vns: "Command") -> None:
+    made = vns(*POOL, "--sms-sender-proof", "contract 7")
+    assert (made.field("first"), made.field("last"), made.field("numbers")) == ("07090000000", "07090000999", "1000")
+    assert vns("pool", "lock", "voip").field("locked") == "yes"
+    assert vns("pool", "unlock", "voip").field("locked") == "no"
+    vns("pool", "lock", "voip", "--number", "070-9000-0001", "--number", "070-9000-0002")
+    (row,) = vns("pool", "list", "--counts").rows()
+    assert (row["NAME"], row["SENDS_TEXTS"], row["TOTAL"], row["HELD"], row["FREE"]) == (
+        "voip",
+        "yes",
+        "1000",
+        "2",
+        "998",
+    )
+    vns("pool", "unlock", "voip", "--number", "070-9000-0001")
+    assert vns("pool", "list", "--counts").rows()[0]["HELD"] == "1"
+
+
+def test_pools_that_cannot_be(vns: "Command") -> None:
+    vns(*POOL)
+    again = ("pool", "create", "more", "--service", "070", "--first", "07090000500", "--last", "07090001500")
+    assert "error pool_overlap: " in vns(*again, code=1).err
+    assert "error not_found: " in vns("pool", "lock", "other", code=1).err
+    assert "error invalid_number: " in vns("pool", "lock", "voip", "--number", "7942", code=1).err
+    assert "error invalid_request: " in vns("pool", "lock", "voip", "--number", "07011112222", code=1).err
+    assert "error not_found: " in vns(*POOL[:2], "own", *POOL[3:], "--owner", "nobody", code=1).err
+
+
+def test_the_journal_shows_who_did_what(vns: "Command") -> None:
+    vns("tenant", "create", "mall", "--name", "몰", "--kind", "mall")
+    key = vns("tenant", "key-issue", "mall").field("key")
+    vns(*POOL)
+    lines = vns("audit", "tail").out.splitlines()[1:]
+    assert [line.split()[3] for line in lines] == ["tenant.created", "key.issued", "pool.created"]
+    assert all(line.split()[2].startswith("cli:") for line in lines)
+    (only,) = vns("audit", "tail", "-n", "5", "--event", "key.").out.splitlines()[1:]
+    assert key in only
+    assert vns("audit", "tail", "--event", "key%").out.splitlines()[1:] == []
