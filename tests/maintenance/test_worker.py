@@ -1,0 +1,114 @@
+"""What the worker writes down, seals and clears."""
+
+import asyncpg
+import pytest
+
+from tests.core_world import World, request
+from vns.bindings.rules import Status
+from vns.maintenance import seals
+from vns.maintenance.worker import Worker
+from vns.pools.rules import Service
+
+
+async def _round(world: World) -> None:
+    async with world.db.connection() as connection:
+        await Worker(world.db, world.clock).round(connection)
+
+
+async def _events(world: World, event: str) -> list[asyncpg.Record]:
+    async with world.db.connection() as connection:
+        rows: list[asyncpg.Record] = await connection.fetch("select * from journal where event = $1", event)
+        return rows
+
+
+async def _verdict(world: World) -> seals.Verdict:
+    async with world.db.connection() as connection:
+        return await seals.verify(connection)
+
+
+async def test_what_has_expired_is_written_down_as_of_its_own_end(world: World) -> None:
+    binding = await world.allocate(ttl_seconds=10)
+    end = binding.expires_at
+    world.clock.move(seconds=60)
+    await _round(world)
+    async with world.db.connection() as connection:
+        row = await connection.fetchrow("select status, ended_at from bindings where id = $1", binding.id)
+    assert row is not None
+    assert (row["status"], row["ended_at"]) == (Status.EXPIRED, end)
+    assert [event["subject"] for event in await _events(world, "binding.expired")] == [binding.id]
+
+
+async def test_the_journal_is_sealed_and_verified(world: World) -> None:
+    await world.allocate()
+    await _round(world)
+    await world.allocate()
+    await _round(world)
+    verdict = await _verdict(world)
+    assert (verdict.broken_at, verdict.unsealed, verdict.seals) == (None, 0, 2)
+    assert verdict.rows == len(await _all_rows(world))
+
+
+async def _all_rows(world: World) -> list[asyncpg.Record]:
+    async with world.db.connection() as connection:
+        rows: list[asyncpg.Record] = await connection.fetch("select * from journal")
+        return rows
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "update journal set actor = 'somebody else' where event = 'binding.created'",
+        "update journal set data = '{}' where event = 'binding.created'",
+        "delete from journal where event = 'binding.created'",
+        "insert into journal (txid, at, actor, event) select txid, at, actor, event from journal limit 1",
+        "delete from journal_seals where seq = 1",
+        "update journal_seals set hash = previous where seq = 1",
+    ],
+)
+async def test_tampering_with_what_is_sealed_is_found(world: World, tampering: str) -> None:
+    await world.allocate()
+    await _round(world)
+    await world.allocate()
+    await _round(world)
+    async with world.db.connection() as connection:
+        await connection.execute(tampering)
+    assert (await _verdict(world)).broken_at is not None
+
+
+async def test_a_transaction_still_running_is_sealed_later_and_not_lost(world: World) -> None:
+    async with world.db.transaction() as slow:
+        await slow.execute("insert into journal (at, actor, event) values (now(), 'test', 'slow')")
+        await world.allocate()
+        await _round(world)
+        before = await _verdict(world)
+    await _round(world)
+    after = await _verdict(world)
+    assert before.unsealed > 0
+    assert (after.unsealed, after.broken_at) == (0, None)
+
+
+async def test_stored_answers_are_cleared_after_a_day(world: World) -> None:
+    await world.bindings.allocate(world.mall, request(), "key")
+    world.clock.move(hours=23)
+    await _round(world)
+    assert await _stored(world) == 1
+    world.clock.move(hours=2)
+    await _round(world)
+    assert await _stored(world) == 0
+
+
+async def _stored(world: World) -> int:
+    async with world.db.connection() as connection:
+        count: int = await connection.fetchval("select count(*) from idempotency_keys")
+        return count
+
+
+async def test_a_pool_that_runs_low_is_told_of_once(world: World) -> None:
+    await world.pool("0504-5000-0000", "0504-5000-0009", Service.PERSONAL, name="low", low_water=9)
+    worker = Worker(world.db, world.clock)
+    for _ in range(3):
+        await world.allocate(pool="low")
+        world.clock.move(minutes=2)
+        async with world.db.connection() as connection:
+            await worker.round(connection)
+    assert [event["data"] for event in await _events(world, "pool.low")] == [{"free": 8, "low_water": 9}]

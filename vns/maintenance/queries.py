@@ -1,0 +1,51 @@
+"""The SQL of the background worker. Transaction ids travel as bigint: the driver knows no xid8."""
+
+LAST_SEAL = """
+select seq, to_txid::text::bigint as to_txid, hash from journal_seals order by seq desc limit 1
+"""
+
+# Every transaction below the horizon has ended, so no row can still appear there. A seal covers whole transactions:
+# it ends where the row after `$2` of them begins.
+SEAL_END = """
+select coalesce(
+    (select txid from journal
+     where txid >= $1::bigint::text::xid8 and txid < pg_snapshot_xmin(pg_current_snapshot())
+     order by txid, id offset $2 limit 1),
+    pg_snapshot_xmin(pg_current_snapshot()))::text::bigint
+"""
+
+ROWS_BETWEEN = """
+select txid::text::bigint as txid, id, at, tenant_id, actor, event, subject, data from journal
+where txid >= $1::bigint::text::xid8 and txid < $2::bigint::text::xid8
+order by txid, id
+"""
+
+INSERT_SEAL = """
+insert into journal_seals (seq, from_txid, to_txid, rows, previous, hash, sealed_at)
+values ($1, $2::bigint::text::xid8, $3::bigint::text::xid8, $4, $5, $6, $7)
+"""
+
+SEALS_AFTER = """
+select seq, from_txid::text::bigint as from_txid, to_txid::text::bigint as to_txid, rows, previous, hash
+from journal_seals where seq > $1 order by seq limit 100
+"""
+
+UNSEALED = "select count(*) from journal where txid >= $1::bigint::text::xid8"
+# Below the horizon of the last seal nothing may stand that no seal covers; this finds a database restored wrongly.
+NEXT_TXID = "select pg_current_xact_id()::text::bigint"
+
+CLEAR_STORED_ANSWERS = """
+delete from idempotency_keys where ctid = any(array(
+    select ctid from idempotency_keys where created_at <= $1 limit $2 for update skip locked))
+"""
+
+# Numbers never used that are left, pool by pool: a cheap bound that spares most pools the full count.
+FRESH_LEFT = """
+select p.id as pool_id, p.owner_id, p.low_water, p.low_noticed,
+       (select coalesce(sum(s.last_key - s.next_key + 1), 0)::bigint
+        from pool_stripes s where s.pool_id = p.id) as fresh
+from pools p
+"""
+NOTE_LOW = "update pools set low_noticed = $2 where id = $1"
+
+ONE_WORKER = "select pg_try_advisory_lock($1)"

@@ -1,0 +1,109 @@
+"""The rounds of the background worker. One worker is active at a time; others stand by for its lock."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+import asyncpg
+
+from vns.bindings.allocation import ANSWERS_KEPT
+from vns.bindings.life import SWEEP, sweep_overdue
+from vns.errors import Unavailable
+from vns.maintenance import queries
+from vns.maintenance.seals import seal_next
+from vns.pools.service import Pools
+from vns.storage import journal
+from vns.storage.clock import Clock
+from vns.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+WORKER_LOCK = 0x564E5301
+CLEARED_AT_ONCE = 5_000  # rows in one statement
+SLOW_ROUND = timedelta(seconds=60)  # between the rounds that count whole pools
+
+
+class Worker:
+    """Works off what is due in short transactions; a lost database ends the round and not the worker."""
+
+    def __init__(self, db: Database, clock: Clock, *, every: float = 1.0) -> None:
+        """`every`: seconds between rounds."""
+        self._db = db
+        self._clock = clock
+        self._every = every
+        self._pools = Pools(db, clock)
+        self._slow_due = clock.now()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set."""
+        while not stop.is_set():
+            try:
+                async with self._db.connection() as connection:
+                    await self._rounds_while_chosen(connection, stop)
+            except (Unavailable, asyncpg.PostgresError, OSError, TimeoutError) as error:
+                _log.warning("a round failed: %s", type(error).__name__)
+            await _pause(stop, self._every)
+
+    async def _rounds_while_chosen(self, connection: asyncpg.Connection, stop: asyncio.Event) -> None:
+        """The lock belongs to this connection: if it breaks, another worker may go on."""
+        if not await connection.fetchval(queries.ONE_WORKER, WORKER_LOCK):
+            return
+        _log.info("this worker is the active one")
+        while not stop.is_set():
+            await self.round(connection)
+            await _pause(stop, self._every)
+
+    async def round(self, connection: asyncpg.Connection) -> None:
+        """Everything that is due now, once."""
+        await self._sweep(connection)
+        await self._seal(connection)
+        now = self._clock.now()
+        if now >= self._slow_due:
+            self._slow_due = now + SLOW_ROUND
+            await connection.execute(queries.CLEAR_STORED_ANSWERS, now - ANSWERS_KEPT, CLEARED_AT_ONCE)
+            await self._notice_low_pools(connection)
+
+    async def _sweep(self, connection: asyncpg.Connection) -> None:
+        while True:
+            async with connection.transaction():
+                closed = await sweep_overdue(connection, self._clock.now())
+            if closed < SWEEP:
+                return
+
+    async def _seal(self, connection: asyncpg.Connection) -> None:
+        while True:
+            async with connection.transaction():
+                seal = await seal_next(connection, self._clock.now())
+            if seal is None:
+                return
+            _log.info("journal sealed seq=%d rows=%d head=%s", seal.seq, seal.rows, seal.hash.hex())
+
+    async def _notice_low_pools(self, connection: asyncpg.Connection) -> None:
+        """`pool.low` once when a pool falls below its mark, and again only after it has recovered."""
+        rows = await connection.fetch(queries.FRESH_LEFT)
+        scarce = [row["pool_id"] for row in rows if row["fresh"] < row["low_water"]]
+        counts = await self._pools.counts(scarce) if scarce else {}
+        for row in rows:
+            low = row["pool_id"] in counts and counts[row["pool_id"]].free < row["low_water"]
+            if low == row["low_noticed"]:
+                continue
+            async with connection.transaction():
+                await connection.execute(queries.NOTE_LOW, row["pool_id"], low)
+                if low:
+                    entry = journal.Entry(
+                        at=self._clock.now(),
+                        tenant_id=row["owner_id"],
+                        actor="platform",
+                        event="pool.low",
+                        subject=row["pool_id"],
+                        data={"free": counts[row["pool_id"]].free, "low_water": row["low_water"]},
+                    )
+                    await journal.append(connection, [entry])
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
