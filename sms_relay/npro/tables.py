@@ -17,8 +17,11 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy import Sequence as DatabaseSequence
 from sqlalchemy.dialects import mssql, mysql, oracle
-from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import ColumnElement, quoted_name
 from sqlalchemy.types import CHAR, TypeEngine
+
+from sms_relay.npro.codes import State
 
 KEY_COLUMN = "MSG_SEQ"
 
@@ -222,3 +225,9 @@ def _part(metadata: MetaData, name: str) -> Table:
         mysql_engine="InnoDB",
         mariadb_engine="InnoDB",
     )
+
+
+def in_state(table: Table, state: State) -> ColumnElement[bool]:
+    """CUR_STATE is `state`."""
+    column: Column[Any] = table.c.CUR_STATE
+    return column.operate(operators.eq, state.value)

@@ -1,0 +1,148 @@
+"""What a row must be like to be sent, and what it is answered with otherwise. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sms_relay.links.interface import Outgoing, OutgoingKind, Reason, SubmitOutcome, SubmitStatus
+from sms_relay.npro.codes import (
+    SUBMIT_BASE,
+    Detail,
+    MessageType,
+    Result,
+    ResultCode,
+    submit_result,
+)
+from sms_relay.npro.text import fits_body, fits_sms
+
+_MOBILE = re.compile(r"010\d{8}|01[16789]\d{7,8}")
+_SENDER = re.compile(r"\d{1,12}")
+
+CODES: dict[Detail, ResultCode] = {
+    Detail.NO_RECIPIENT: ResultCode.BAD_FIELD_OR_DUPLICATE,
+    Detail.BAD_RECIPIENT: ResultCode.BAD_NUMBER,
+    Detail.BAD_SENDER: ResultCode.BAD_NUMBER,
+    Detail.NO_TEXT: ResultCode.BAD_FIELD_OR_DUPLICATE,
+    Detail.SMS_TOO_LONG: ResultCode.TOO_LONG,
+    Detail.BODY_TOO_LONG: ResultCode.TOO_LONG,
+    Detail.UNKNOWN_TYPE: ResultCode.BAD_FIELD_OR_DUPLICATE,
+    Detail.NOT_BUILT_YET: ResultCode.ANY_OTHER,
+    Detail.FILES_NOT_BUILT_YET: ResultCode.ANY_OTHER,
+    Detail.NO_CONTENT: ResultCode.NO_CONTENT,
+    Detail.TOO_LATE: ResultCode.ANY_OTHER,
+    Detail.NOT_ENCODABLE: ResultCode.GATEWAY_FORMAT,
+    Detail.LINK_FOUND_TOO_LONG: ResultCode.TOO_LONG,
+    Detail.LINK_FOUND_BAD_NUMBER: ResultCode.BAD_NUMBER,
+    Detail.OUTCOME_LOST_BY_RESTART: ResultCode.ANY_OTHER,
+    Detail.OUTCOME_LOST_ON_LINK: ResultCode.ANY_OTHER,
+    Detail.LINK_REFUSED: ResultCode.ANY_OTHER,
+}
+"""The RSLT_CODE2 that goes with each RSLT_CODE of the agent's own."""
+
+_LINK_REASONS: dict[Reason, Detail] = {
+    Reason.TOO_LONG: Detail.LINK_FOUND_TOO_LONG,
+    Reason.NOT_ENCODABLE: Detail.NOT_ENCODABLE,
+    Reason.BAD_NUMBER: Detail.LINK_FOUND_BAD_NUMBER,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The row of MMS_CONTENTS_INFO that a message points to, as far as it is used."""
+
+    body: str | None
+    files: int
+    stated_count: int
+
+    @property
+    def count(self) -> int:
+        """What FILE_CNT should say."""
+        return self.files + (1 if self.body else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of MSG_DATA that is to be sent now. Its repr shows no number and no text."""
+
+    seq: int
+    userdata: int | None
+    kind: int
+    to: str | None
+    sender: str | None
+    text: str | None
+    requested_for: datetime | None
+    content: Content | None = None
+
+    def __repr__(self) -> str:
+        return f"Row({self.seq}, type {self.kind})"
+
+
+def judge(row: Row, now: datetime, before: timedelta) -> Outgoing | Detail:
+    """What to send, or why not. `before`: how far REQ_DATE may lie in the past."""
+    objection = _late(row, now, before) or _numbers(row)
+    if objection is not None:
+        return objection
+    if row.kind == MessageType.SMS:
+        return _sms(row)
+    if row.kind == MessageType.MMS:
+        return _long(row)
+    if row.kind in {MessageType.URL, MessageType.BARCODE}:
+        return Detail.NOT_BUILT_YET
+    return Detail.UNKNOWN_TYPE
+
+
+def _late(row: Row, now: datetime, before: timedelta) -> Detail | None:
+    late = row.requested_for is not None and row.requested_for < now - before
+    return Detail.TOO_LATE if late else None
+
+
+def _numbers(row: Row) -> Detail | None:
+    if not (row.to or "").strip():
+        return Detail.NO_RECIPIENT
+    if not _MOBILE.fullmatch(row.to or ""):
+        return Detail.BAD_RECIPIENT
+    if row.sender and not _SENDER.fullmatch(row.sender):
+        return Detail.BAD_SENDER
+    return None
+
+
+def _sms(row: Row) -> Outgoing | Detail:
+    if not row.text:
+        return Detail.NO_TEXT
+    if not fits_sms(row.text):
+        return Detail.SMS_TOO_LONG
+    return _outgoing(row, row.text, OutgoingKind.SMS)
+
+
+def _long(row: Row) -> Outgoing | Detail:
+    if row.content is None:
+        return Detail.NO_CONTENT
+    if row.content.files:
+        return Detail.FILES_NOT_BUILT_YET
+    if not row.content.body:
+        return Detail.NO_TEXT
+    if not fits_body(row.content.body):
+        return Detail.BODY_TOO_LONG
+    return _outgoing(row, row.content.body, OutgoingKind.LMS)
+
+
+def _outgoing(row: Row, text: str, kind: OutgoingKind) -> Outgoing:
+    return Outgoing(id=str(row.seq), source=row.sender or "", destination=row.to or "", text=text, kind=kind)
+
+
+def refusal(detail: Detail, at: datetime) -> Result:
+    """The result of a row that the agent itself ends."""
+    return Result(code=CODES[detail], detail=int(detail), at=at)
+
+
+def not_accepted(outcome: SubmitOutcome, at: datetime) -> Result | None:
+    """The result of a submit that did not end ACCEPTED; None: nothing was sent and it may be tried again."""
+    if outcome.status is SubmitStatus.NOT_SENT:
+        return None
+    if outcome.status is SubmitStatus.UNKNOWN:
+        return refusal(Detail.OUTCOME_LOST_ON_LINK, at)
+    if outcome.command_status is not None:
+        code = submit_result(outcome.command_status)
+        return Result(code=code, detail=SUBMIT_BASE + outcome.command_status, at=at)
+    detail = _LINK_REASONS.get(outcome.reason, Detail.LINK_REFUSED) if outcome.reason else Detail.LINK_REFUSED
+    return refusal(detail, at)

@@ -1,0 +1,124 @@
+"""TableMover: final rows, and rows whose result is overdue, go to the log table of the month in which they were
+sent.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, func, insert, select
+
+from sms_relay.agent.store import forget_parts
+from sms_relay.agent.wakeup import Wakeup
+from sms_relay.npro.codes import State
+from sms_relay.npro.database import NotReachable, NproDatabase, NproError, create_missing
+from sms_relay.npro.kst import KoreanClock
+from sms_relay.npro.tables import in_state
+
+_log = logging.getLogger(__name__)
+
+BATCH = 1000  # rows in one transaction
+
+
+class _LogsMissing(Exception):
+    """Rows of months whose log table is not known to be there. Creating it is a transaction of its own."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__(", ".join(sorted(names)))
+        self.names = names
+
+
+class TableMover:
+    """`poll_seconds`: between looks at the table; `record_life`: how long after SENT_DATE a result is waited for."""
+
+    def __init__(
+        self,
+        database: NproDatabase,
+        clock: KoreanClock,
+        *,
+        poll_seconds: float,
+        record_life: timedelta,
+        on_duty: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._record_life = record_life
+        self._on_duty = on_duty
+        self._ready: set[str] = set()
+
+    async def run(self) -> None:
+        """Moves until cancelled."""
+        while True:
+            moved = 0
+            try:
+                moved = await self.move_once() if self._on_duty() else 0
+            except NotReachable as error:
+                _log.warning("mover: %s", error)
+            except NproError:
+                _log.exception("mover: rows stay in the table for now")
+            if moved < BATCH:
+                await Wakeup().wait(self._poll_seconds)
+
+    async def move_once(self) -> int:
+        """Moves one batch; returns the number of rows. Raises NproError."""
+        try:
+            return await self._move()
+        except _LogsMissing as missing:
+            await self._create(missing.names)
+        except NotReachable:
+            raise
+        except NproError:
+            # Somebody may have dropped or renamed a log table while we run.
+            await self._create(set(self._ready))
+        return await self._move()
+
+    async def _create(self, names: set[str]) -> None:
+        for name in sorted(names):
+            async with self._database.transaction() as connection:
+                await create_missing(connection, self._database.tables.log(name))
+            self._ready.add(name)
+
+    async def _move(self) -> int:
+        """Lock, copy and delete are one transaction: killed in its middle, the rows are still in MSG_DATA."""
+        data = self._database.tables.data
+        overdue_before = self._clock.now() - self._record_life
+        sent_at = data.c.SENT_DATE
+        overdue = and_(in_state(data, State.SENT), sent_at < overdue_before)
+        async with self._database.transaction() as connection:
+            found: list[tuple[int, datetime | None]] = []
+            for movable in (in_state(data, State.DONE), overdue):
+                statement = (
+                    select(data.c.MSG_SEQ, _month_of(data.c))
+                    .where(movable)
+                    .order_by(data.c.CUR_STATE, data.c.SENT_DATE)
+                    .limit(BATCH)
+                    .with_for_update(skip_locked=True)
+                )
+                found += [(seq, moment) for seq, moment in await connection.execute(statement)]
+            by_log = self._by_log(found)
+            if unready := by_log.keys() - self._ready:
+                raise _LogsMissing(set(unready))
+            for name, seqs in by_log.items():
+                await self._copy(connection, name, seqs)
+        return len(found)
+
+    def _by_log(self, found: Sequence[tuple[int, datetime | None]]) -> dict[str, list[int]]:
+        by_log: dict[str, list[int]] = {}
+        for seq, moment in found:
+            by_log.setdefault(self._database.tables.names.log_for(moment or self._clock.now()), []).append(seq)
+        return by_log
+
+    async def _copy(self, connection: Any, name: str, seqs: Sequence[int]) -> None:
+        data, log = self._database.tables.data, self._database.tables.log(name)
+        columns = [column.name for column in data.columns]
+        copied = select(*(data.c[column] for column in columns)).where(data.c.MSG_SEQ.in_(seqs))
+        await connection.execute(insert(log).from_select(columns, copied))
+        await connection.execute(delete(data).where(data.c.MSG_SEQ.in_(seqs)))
+        await forget_parts(connection, self._database, seqs)
+
+
+def _month_of(columns: Any) -> Any:
+    """A row without SENT_DATE (ended by somebody else's hand) belongs to the month of its result, or of its wish."""
+    return func.coalesce(columns.SENT_DATE, columns.RSLT_DATE, columns.REQ_DATE)

@@ -1,0 +1,175 @@
+"""Takes due rows out of MSG_DATA and gives them to a link, as many at a time as its window holds."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sms_relay.agent.batches import Batches
+from sms_relay.agent.checks import Row, judge, not_accepted, refusal
+from sms_relay.agent.store import Accepted, Ended, Outcome, Returned, Store
+from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.interface import Link, Outgoing, SubmitStatus
+from sms_relay.npro.codes import Detail
+from sms_relay.npro.database import NproError, Rejected
+from sms_relay.npro.kst import KoreanClock
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0  # between tries to write down an outcome while the database is away
+
+PartKey = tuple[str, str]
+
+
+class Sender:
+    """`finished` is told USERDATA of messages that are final without a receipt.
+
+    `on_duty`: whether this agent holds the database's lock now. Rows on their way get their outcome even when it
+    does not.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        links: Sequence[Link],
+        clock: KoreanClock,
+        *,
+        window: int,
+        poll_seconds: float,
+        before: timedelta,
+        on_duty: Callable[[], bool],
+        finished: Callable[[Sequence[int]], None],
+    ) -> None:
+        self.hint = Wakeup()
+        self._settled = Wakeup()
+        self.in_flight: set[int] = set()
+        self._store = store
+        self._links = links
+        self._clock = clock
+        self._window = window
+        self._poll_seconds = poll_seconds
+        self._before = before
+        self._on_duty = on_duty
+        self._finished = finished
+        self._unwritten: dict[PartKey, asyncio.Future[None]] = {}
+        self._stopping = False
+        self._unsure_take = False
+        self._pausing = False  # a link gave a text back: not again at once
+        self._outcomes: Batches[Outcome] = Batches(self._record, alone_on=Rejected)
+
+    async def written(self, key: PartKey) -> None:
+        """Returns once the id of a part, (link, message id), is in the database if it is on its way there."""
+        waiting = self._unwritten.get(key)
+        if waiting is not None:
+            await asyncio.shield(waiting)
+
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._outcomes.run())
+            while True:
+                free = self._window - len(self.in_flight)
+                taken = 0
+                ready = self._on_duty() and self._link() is not None and not self._stopping
+                if ready and free >= max(1, self._window // 4):
+                    taken = await self._take(group, free)
+                if self._pausing:
+                    self._pausing = False
+                    await Wakeup().wait(self._poll_seconds)
+                elif taken < free:
+                    await self.hint.wait(self._poll_seconds)
+
+    async def drain(self, seconds: float) -> None:
+        """Takes nothing more, and waits until what is on its way has its outcome, at most `seconds`."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(seconds):
+                while self.in_flight:
+                    await self._settled.wait(seconds)
+        except TimeoutError:
+            _log.warning("sender: %d texts still without an outcome", len(self.in_flight))
+
+    async def _take(self, group: asyncio.TaskGroup, free: int) -> int:
+        try:
+            if self._unsure_take:
+                await self._store.give_back(self.in_flight)
+                self._unsure_take = False
+            self._unsure_take = True
+            rows = await self._store.take(free)
+            self._unsure_take = False
+        except NproError as error:
+            _log.warning("sender: %s", error)
+            return 0
+        self.in_flight.update(row.seq for row in rows)
+        for row in rows:
+            group.create_task(self._send(row))
+        return len(rows)
+
+    def _link(self) -> Link | None:
+        return next((link for link in self._links if link.connected), None)
+
+    async def _send(self, row: Row) -> None:
+        outcome, keys = await self._outcome(row)
+        self._pausing = self._pausing or isinstance(outcome, Returned)
+        written = await self._keep(outcome, keys)
+        if written:
+            self.in_flight.discard(row.seq)
+        self.hint.set()
+        self._settled.set()
+
+    async def _outcome(self, row: Row) -> tuple[Outcome, list[PartKey]]:
+        if row.content is not None and row.content.count != row.content.stated_count:
+            _log.info(
+                "row %d: FILE_CNT says %d, the columns hold %d", row.seq, row.content.stated_count, row.content.count
+            )
+        judged = judge(row, self._clock.now(), self._before)
+        if isinstance(judged, Detail):
+            return Ended(seq=row.seq, result=refusal(judged, self._clock.now())), []
+        link = self._link()
+        if link is None:
+            return Returned(seq=row.seq), []
+        return await self._submit(link, row.seq, judged)
+
+    async def _submit(self, link: Link, seq: int, outgoing: Outgoing) -> tuple[Outcome, list[PartKey]]:
+        answer = await link.submit(outgoing)
+        # No suspension from here to the end: a receipt that was held back finds its id in `_unwritten`.
+        if answer.status is SubmitStatus.ACCEPTED:
+            keys = [(link.name, message_id) for message_id in answer.message_ids]
+            loop = asyncio.get_running_loop()
+            for key in keys:
+                self._unwritten[key] = loop.create_future()
+            return Accepted(seq=seq, link=link.name, message_ids=answer.message_ids), keys
+        result = not_accepted(answer, self._clock.now())
+        if result is None:
+            return Returned(seq=seq), []
+        return Ended(seq=seq, result=result), []
+
+    async def _keep(self, outcome: Outcome, keys: Sequence[PartKey]) -> bool:
+        """Returns whether the outcome is durable.
+
+        Goes on trying while the database is away: the place in the window stays taken as long.
+        """
+        try:
+            while True:
+                try:
+                    await self._outcomes.add(outcome)
+                except Rejected:
+                    _log.exception(
+                        "the outcome of row %d cannot be written; it is reported after the next start", outcome.seq
+                    )
+                    return False
+                except NproError as error:
+                    _log.warning("an outcome cannot be written yet: %s", error)
+                    await Wakeup().wait(RETRY_SECONDS)
+                else:
+                    return True
+        finally:
+            for key in keys:
+                waiting = self._unwritten.pop(key, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(None)
+
+    async def _record(self, outcomes: Sequence[Outcome]) -> None:
+        finished = await self._store.record(outcomes)
+        if finished:
+            self._finished(finished)

@@ -1,0 +1,133 @@
+"""Main: starts Sender, Receiver and TableMover together and starts them again after the database was away."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from sms_relay.agent.checks import refusal
+from sms_relay.agent.lock import LockLost, sole_agent, watch
+from sms_relay.agent.mover import TableMover
+from sms_relay.agent.receiver import ErrorCodes, Receiver
+from sms_relay.agent.sender import Sender
+from sms_relay.agent.store import Store
+from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.interface import Link, Receipt
+from sms_relay.npro.codes import Detail
+from sms_relay.npro.database import NotReachable, NproDatabase
+from sms_relay.npro.kst import KoreanClock
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+DRAIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """`window`: texts on their way at a time, over all links. The names of the manual stand in docs/texts.md."""
+
+    window: int = 50
+    poll_seconds: float = 1.0
+    before: timedelta = timedelta(hours=3)
+    record_life: timedelta = timedelta(hours=72)
+    mover_seconds: float = 1.0
+    ping_seconds: float = 10.0
+    send: bool = True
+    receive: bool = True
+    move: bool = True
+
+
+def nobody(_: Sequence[int]) -> None:
+    """Nobody wants to hear of results at once."""
+
+
+class Agent:
+    """Give every link `handle_receipt` as its `on_receipt`; keep `run()` alive as a task; `hint()` after an INSERT."""
+
+    def __init__(
+        self,
+        database: NproDatabase,
+        links: Sequence[Link],
+        config: AgentConfig,
+        clock: KoreanClock,
+        *,
+        finished: Callable[[Sequence[int]], None] = nobody,
+        error_codes: ErrorCodes | None = None,
+    ) -> None:
+        """`finished` is told USERDATA of rows that have become final; it may be told too little, never too much."""
+        self._database = database
+        self._config = config
+        self._clock = clock
+        self._finished = finished
+        self._on_duty = False
+        self._store = Store(database, clock)
+        self.sender = Sender(
+            self._store,
+            links,
+            clock,
+            window=config.window,
+            poll_seconds=config.poll_seconds,
+            before=config.before,
+            on_duty=lambda: self._on_duty,
+            finished=finished,
+        )
+        self.receiver = Receiver(
+            self._store, clock, written=self.sender.written, finished=finished, error_codes=error_codes or {}
+        )
+        self.mover = TableMover(
+            database,
+            clock,
+            poll_seconds=config.mover_seconds,
+            record_life=config.record_life,
+            on_duty=lambda: self._on_duty,
+        )
+
+    def hint(self) -> None:
+        """There are new rows: look now rather than at the next poll."""
+        self.sender.hint.set()
+
+    async def handle_receipt(self, receipt: Receipt) -> None:
+        await self.receiver.handle(receipt)
+
+    async def run(self) -> None:
+        """Serves the database until cancelled. Raises NotUsable (in a group) when it cannot serve as it is set up."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_lock(), name="agent-lock")
+            if self._config.send:
+                group.create_task(self.sender.run(), name="sender")
+            if self._config.receive:
+                group.create_task(self.receiver.run(), name="receiver")
+            if self._config.move:
+                group.create_task(self.mover.run(), name="mover")
+
+    async def _keep_lock(self) -> None:
+        """On duty while the lock is held; after an interruption of the database takes the duty up again."""
+        while True:
+            try:
+                await self._database.prepare(self._clock)
+                async with sole_agent(self._database) as connection:
+                    await self._recover()
+                    self._on_duty = True
+                    await watch(connection, self._config.ping_seconds)
+            except (NotReachable, LockLost, SQLAlchemyError, OSError, TimeoutError) as error:
+                _log.warning("agent: %s; trying again", error)
+            finally:
+                self._on_duty = False
+            await Wakeup().wait(RETRY_SECONDS)
+
+    async def _recover(self) -> None:
+        uncertain = refusal(Detail.OUTCOME_LOST_BY_RESTART, self._clock.now())
+        reported, users = await self._store.recover(uncertain, keep=self.sender.in_flight)
+        if reported:
+            _log.warning("%d texts were being submitted when the last run ended: reported, not sent again", reported)
+        if users:
+            self._finished(users)
+        self.sender.hint.set()
+
+    async def stop(self) -> None:
+        """Takes no more rows and gives those on their way a moment to get their outcome. Then cancel `run()`."""
+        await self.sender.drain(DRAIN_SECONDS)

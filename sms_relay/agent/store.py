@@ -1,0 +1,308 @@
+"""The agent's statements. Each public method is one transaction, so that a kill at any point leaves a row in one
+known state.
+
+CUR_STATE 0                         not taken
+CUR_STATE 1 and a row in the queue  taken: it may have been submitted (decision 0011)
+CUR_STATE 1 and none                known not to have been submitted by this agent
+CUR_STATE 2 and rows in part        taken by the carrier under these ids: a receipt is awaited
+CUR_STATE 3                         final
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row as SqlRow
+from sqlalchemy import and_, bindparam, delete, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sms_relay.agent.checks import Content, Row
+from sms_relay.npro.codes import Result, ResultCode, State
+from sms_relay.npro.database import NproDatabase
+from sms_relay.npro.kst import KoreanClock
+from sms_relay.npro.tables import in_state
+
+FILES = tuple(f"FILE_NAME{number}" for number in range(1, 6))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The carrier took message `seq` over `link` in parts with these ids."""
+
+    seq: int
+    link: str
+    message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Message `seq` is final without a receipt."""
+
+    seq: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """Nothing of message `seq` was sent: it is due again."""
+
+    seq: int
+
+
+Outcome = Accepted | Ended | Returned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartResult:
+    """What a receipt says of one part."""
+
+    link: str
+    message_id: str
+    result: Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a batch: USERDATA of messages now final, and how many receipts belonged to nothing we wait for."""
+
+    finished: tuple[int, ...]
+    unknown: int
+
+
+class Store:
+    """MSG_DATA as the agent works on it."""
+
+    def __init__(self, database: NproDatabase, clock: KoreanClock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def take(self, limit: int) -> list[Row]:
+        """Claims up to `limit` due rows, oldest first: from here on they count as possibly submitted."""
+        data, queue = self._database.tables.data, self._database.tables.queue
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            found = await self._due(connection, limit, now)
+            if not found:
+                return []
+            rows = await self._with_contents(connection, found)
+            seqs = [row.seq for row in rows]
+            await connection.execute(
+                update(data).where(data.c.MSG_SEQ.in_(seqs)).values(CUR_STATE=State.SENDING.value, SENT_DATE=now)
+            )
+            await connection.execute(insert(queue), [{"MSG_SEQ": seq, "TAKEN_DATE": now} for seq in seqs])
+        return rows
+
+    async def _due(self, connection: AsyncConnection, limit: int, now: datetime) -> list[SqlRow[Any]]:
+        """Reserved rows whose time has come, then those without a time; each read along MSG_DATA_DUE."""
+        data = self._database.tables.data
+        found: list[SqlRow[Any]] = []
+        for due in (now >= data.c.REQ_DATE, data.c.REQ_DATE.is_(None)):
+            statement = (
+                select(data)
+                .where(in_state(data, State.REQUESTED), due)
+                .order_by(data.c.REQ_DATE, data.c.MSG_SEQ)
+                .limit(limit - len(found))
+                .with_for_update(skip_locked=True)
+            )
+            found += (await connection.execute(statement)).all()
+            if len(found) >= limit:
+                break
+        return found
+
+    async def _with_contents(self, connection: AsyncConnection, found: Sequence[SqlRow[Any]]) -> list[Row]:
+        wanted = {row.CONT_SEQ for row in found if row.CONT_SEQ is not None}
+        contents: dict[int, Content] = {}
+        if wanted:
+            table = self._database.tables.contents
+            statement = select(table).where(table.c.CONT_SEQ.in_(wanted))
+            contents = {row.CONT_SEQ: _content(row) for row in await connection.execute(statement)}
+        return [_row(row, contents) for row in found]
+
+    async def record(self, outcomes: Sequence[Outcome]) -> tuple[int, ...]:
+        """Writes down what became of submits. Returns USERDATA of the messages that are final by it."""
+        accepted = [one for one in outcomes if isinstance(one, Accepted)]
+        ended = {one.seq: one.result for one in outcomes if isinstance(one, Ended)}
+        returned = [one.seq for one in outcomes if isinstance(one, Returned)]
+        async with self._database.transaction() as connection:
+            await self._remember_parts(connection, accepted)
+            await self._move_on(connection, [one.seq for one in accepted], State.SENT)
+            await self._move_on(connection, returned, State.REQUESTED)
+            finished = await self._finish(connection, ended, State.SENDING)
+            queue = self._database.tables.queue
+            await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_([one.seq for one in outcomes])))
+        return finished
+
+    async def _remember_parts(self, connection: AsyncConnection, accepted: Sequence[Accepted]) -> None:
+        parts = [
+            {"MSG_SEQ": one.seq, "PARTS": len(one.message_ids), "LINK": one.link, "MESSAGE_ID": message_id}
+            for one in accepted
+            for message_id in one.message_ids
+        ]
+        if parts:
+            await connection.execute(insert(self._database.tables.part), parts)
+
+    async def _move_on(self, connection: AsyncConnection, seqs: Sequence[int], to: State) -> None:
+        if not seqs:
+            return
+        data = self._database.tables.data
+        taken = and_(data.c.MSG_SEQ.in_(seqs), in_state(data, State.SENDING))
+        values: dict[str, object] = {"CUR_STATE": to.value}
+        if to is State.REQUESTED:
+            values["SENT_DATE"] = None
+        await connection.execute(update(data).where(taken).values(values))
+
+    async def apply(self, receipts: Sequence[PartResult]) -> Applied:
+        """Stores what receipts say. A message is final when all its parts are, or when one has failed."""
+        async with self._database.transaction() as connection:
+            waiting = await self._waiting_parts(connection, receipts)
+            finals: dict[int, Result] = {}
+            marked: list[tuple[int, Result]] = []
+            several: set[int] = set()
+            unknown = 0
+            for receipt in receipts:
+                part = waiting.get((receipt.link, receipt.message_id))
+                if part is None:
+                    unknown += 1
+                elif part.PARTS == 1:
+                    finals[part.MSG_SEQ] = receipt.result
+                else:
+                    marked.append((part.PART_SEQ, receipt.result))
+                    several.add(part.MSG_SEQ)
+            if several:
+                finals |= await self._mark(connection, marked, several)
+            finished = await self._finish(connection, finals, State.SENT)
+            await forget_parts(connection, self._database, finals)
+        return Applied(finished=finished, unknown=unknown)
+
+    async def _waiting_parts(
+        self, connection: AsyncConnection, receipts: Sequence[PartResult]
+    ) -> dict[tuple[str, str], SqlRow[Any]]:
+        """Rows by (link, id). The newest comes last and wins: an SMSC may use an id again."""
+        part = self._database.tables.part
+        ids = {receipt.message_id for receipt in receipts}
+        statement = select(part).where(part.c.MESSAGE_ID.in_(ids)).order_by(part.c.PART_SEQ)
+        return {(row.LINK, row.MESSAGE_ID): row for row in await connection.execute(statement)}
+
+    async def _mark(
+        self, connection: AsyncConnection, marked: Sequence[tuple[int, Result]], seqs: set[int]
+    ) -> dict[int, Result]:
+        """Notes the results of parts; returns the messages that are final by it."""
+        part = self._database.tables.part
+        await connection.execute(
+            update(part).where(bindparam("row_key") == part.c.PART_SEQ).values(_result_columns()),
+            [{"row_key": key, **_result_values(result)} for key, result in marked],
+        )
+        by_message: dict[int, list[SqlRow[Any]]] = {}
+        for row in await connection.execute(select(part).where(part.c.MSG_SEQ.in_(seqs))):
+            by_message.setdefault(row.MSG_SEQ, []).append(row)
+        return {seq: final for seq, rows in by_message.items() if (final := combine(map(_part_result, rows)))}
+
+    async def _finish(self, connection: AsyncConnection, finals: dict[int, Result], state: State) -> tuple[int, ...]:
+        """Rows in `state` become final; those that have meanwhile been ended or removed stay as they are."""
+        if not finals:
+            return ()
+        data = self._database.tables.data
+        held = and_(data.c.MSG_SEQ.in_(finals), in_state(data, state))
+        found = await connection.execute(select(data.c.MSG_SEQ, data.c.USERDATA).where(held).with_for_update())
+        users = {row.MSG_SEQ: row.USERDATA for row in found}
+        if not users:
+            return ()
+        await connection.execute(
+            update(data)
+            .where(bindparam("row_key") == data.c.MSG_SEQ)
+            .values(CUR_STATE=State.DONE.value, **_result_columns()),
+            [{"row_key": seq, **_result_values(finals[seq])} for seq in users],
+        )
+        return tuple(user for user in users.values() if user is not None)
+
+    async def recover(self, uncertain: Result, keep: Iterable[int] = ()) -> tuple[int, tuple[int, ...]]:
+        """After a start: rows whose submit has no recorded outcome get `uncertain`; other rows in state 1 are due
+        again.
+
+        `keep`: rows that this process is just sending. Returns how many were reported, and the USERDATA of those.
+        """
+        data, queue = self._database.tables.data, self._database.tables.queue
+        async with self._database.transaction() as connection:
+            keeping = set(keep)
+            found = await connection.execute(select(queue.c.MSG_SEQ))
+            lost = [seq for seq in found.scalars() if seq not in keeping]
+            users = await self._finish(connection, dict.fromkeys(lost, uncertain), State.SENDING)
+            if lost:
+                await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_(lost)))
+            queued = select(literal(1)).where(queue.c.MSG_SEQ == data.c.MSG_SEQ).exists()
+            await connection.execute(
+                update(data)
+                .where(in_state(data, State.SENDING), ~queued)
+                .values(CUR_STATE=State.REQUESTED.value, SENT_DATE=None)
+            )
+        return len(lost), users
+
+    async def give_back(self, keep: Iterable[int]) -> None:
+        """After a `take` whose commit was not confirmed: what it took, all but `keep`, was not submitted and is due
+        again.
+        """
+        queue = self._database.tables.queue
+        async with self._database.transaction() as connection:
+            taken = set((await connection.execute(select(queue.c.MSG_SEQ))).scalars()) - set(keep)
+            await self._move_on(connection, sorted(taken), State.REQUESTED)
+            await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_(taken)))
+
+
+async def forget_parts(connection: AsyncConnection, database: NproDatabase, seqs: Iterable[int]) -> None:
+    """No receipt is awaited for these messages any more."""
+    wanted = list(seqs)
+    if wanted:
+        part = database.tables.part
+        await connection.execute(delete(part).where(part.c.MSG_SEQ.in_(wanted)))
+
+
+def combine(parts: Iterable[Result | None]) -> Result | None:
+    """The result of a message from its parts': the first failure, else success when all are there, else None."""
+    results = list(parts)
+    for result in results:
+        if result is not None and result.code is not ResultCode.SUCCESS:
+            return result
+    if any(result is None for result in results):
+        return None
+    return max((result for result in results if result is not None), key=lambda result: result.at, default=None)
+
+
+def _result_columns() -> dict[str, Any]:
+    names = ("RSLT_CODE2", "RSLT_CODE", "RSLT_NET", "RSLT_DATE")
+    return {name: bindparam(f"new_{name}") for name in names}
+
+
+def _result_values(result: Result) -> dict[str, object]:
+    return {
+        "new_RSLT_CODE2": result.code.value,
+        "new_RSLT_CODE": result.detail,
+        "new_RSLT_NET": result.net,
+        "new_RSLT_DATE": result.at,
+    }
+
+
+def _part_result(row: SqlRow[Any]) -> Result | None:
+    if row.RSLT_CODE2 is None:
+        return None
+    return Result(
+        code=ResultCode(row.RSLT_CODE2), detail=row.RSLT_CODE or 0, at=row.RSLT_DATE, net=row.RSLT_NET or "ETC"
+    )
+
+
+def _content(row: SqlRow[Any]) -> Content:
+    files = sum(1 for name in FILES if getattr(row, name))
+    return Content(body=row.MMS_BODY, files=files, stated_count=row.FILE_CNT)
+
+
+def _row(row: SqlRow[Any], contents: dict[int, Content]) -> Row:
+    return Row(
+        seq=row.MSG_SEQ,
+        userdata=row.USERDATA,
+        kind=row.MSG_TYPE,
+        to=row.CALL_TO,
+        sender=row.CALL_FROM,
+        text=row.SMS_TXT,
+        requested_for=row.REQ_DATE,
+        content=contents.get(row.CONT_SEQ),
+    )
