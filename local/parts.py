@@ -21,6 +21,7 @@ from local.supervisor import Part
 
 RECOVERY_SECONDS = 600.0  # PostgreSQL may have minutes of log to replay after a crash
 API_PROCESSES = 2
+SMSC_PREFIXES = ("050", "0708", "1877")  # texts to these numbers are the platform's, others go to a handset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,6 @@ def environment(settings: LocalSettings, where: Addresses, records: Path) -> dic
         "VNS_PROMPTS_DIR": os.environ.get("VNS_PROMPTS_DIR", str(ROOT / "var/prompts")),
         "VNS_CALL_RECORDS_DIR": os.environ.get("VNS_CALL_RECORDS_DIR", str(records)),
         "VNS_SMPP_PARTS_FILE": os.environ.get("VNS_SMPP_PARTS_FILE", str(run / "sms-parts.sqlite")),
-        "VNS_SMS_OUTBOX": str(outbox(settings)),
     }
 
 
@@ -170,8 +170,13 @@ def module_part(
     )
 
 
-def smsc_part(settings: LocalSettings, environ: Mapping[str, str]) -> Part:
-    return module_part("smsc", "simulators.smsc", [], environ, listens(settings.smsc_port))
+def smsc_part(settings: LocalSettings, where: Addresses, environ: Mapping[str, str]) -> Part:
+    """The simulated SMSC, with the account that `where.smpp_url` names."""
+    account = urlsplit(where.smpp_url)
+    arguments = ["--port", str(settings.smsc_port), "--outbox", str(outbox(settings))]
+    arguments += ["--system-id", account.username or "", "--password", account.password or ""]
+    arguments += ["--platform-prefixes", ",".join(SMSC_PREFIXES)]
+    return module_part("smsc", "simulators.smsc", arguments, environ, listens(settings.smsc_port))
 
 
 def platform_parts(settings: LocalSettings, where: Addresses, environ: Mapping[str, str]) -> list[Part]:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -16,8 +15,6 @@ from signal import SIGINT, SIGTERM
 from pydantic import ValidationError
 
 from ivr.asterisk.configuration import Instance
-from ivr.prompts.synthesis import PromptError, build
-from ivr.prompts.texts import PROMPTS
 from local import asterisk, postgres
 from local.accounts import SetupError
 from local.command_line import ENVIRONMENT_FILE
@@ -34,14 +31,14 @@ from local.parts import (
     smsc_part,
 )
 from local.ports import WantedPort, require_free
+from local.prepare import prepare_core
+from local.prompt_files import make_prompts
 from local.secret_files import kept_secret, write_private
 from local.seed import SeedKeys, seed
 from local.settings import ROOT, LocalSettings
 from local.setup import needs_of, provide
 from local.supervisor import Part, Supervisor
-from vns.crypto.rules import KeyRing
 from vns.errors import VnsError
-from vns.storage.migrate import upgrade
 
 
 def tell(line: str) -> None:
@@ -87,22 +84,6 @@ def wanted_ports(settings: LocalSettings) -> list[WantedPort]:
     return wanted
 
 
-def make_prompts() -> None:
-    """Speak the prompts when their texts have changed, or for the first time."""
-    folder = Path(os.environ.get("VNS_PROMPTS_DIR", ROOT / "var/prompts"))
-    stamp = folder / ".texts"
-    wanted = hashlib.sha256(repr(sorted(PROMPTS.items())).encode()).hexdigest()
-    complete = all((folder / f"{name}.wav").exists() for name in PROMPTS)
-    if complete and stamp.exists() and stamp.read_text() == wanted:
-        return
-    tell("speaking the prompts")
-    try:
-        build(folder)
-    except PromptError as problem:
-        raise SetupError(f"prompts: {problem}") from problem
-    stamp.write_text(wanted)
-
-
 class Platform:
     """Everything of one run: what was set up, and the supervisor over it."""
 
@@ -124,7 +105,7 @@ class Platform:
             folder = instance_folder(settings, installation.root)
             self._instance = Instance(folder=folder, root=installation.root)
             self._asterisk_program = installation.program
-        make_prompts()
+        make_prompts(Path(os.environ.get("VNS_PROMPTS_DIR", ROOT / "var/prompts")), tell)
         require_free(wanted_ports(settings))
 
     async def start(self) -> None:
@@ -135,7 +116,7 @@ class Platform:
         environ = environment(settings, where, records)
         _fresh_folder(run / "metrics")
         tell("starting the servers")
-        await self._supervisor.start(*self._servers(environ))
+        await self._supervisor.start(*self._servers(where, environ))
         keys = await self._data(where, Path(environ["VNS_KEYS_FILE"]))
         write_private(run / ENVIRONMENT_FILE, "".join(f"{name}={value}\n" for name, value in sorted(environ.items())))
         tell("starting Asterisk, bridges, relay, worker and API")
@@ -145,14 +126,14 @@ class Platform:
         await self._supervisor.start(*parts)
         write_private(run / "credentials.json", json.dumps(self._credentials(where, keys), indent=2) + "\n")
 
-    def _servers(self, environ: dict[str, str]) -> list[Part]:
+    def _servers(self, where: Addresses, environ: dict[str, str]) -> list[Part]:
         servers = []
         if self._postgres is not None:
             servers.append(postgres_part(self._postgres))
         if self.settings.redis_url is None:
             servers.append(redis_part(self.settings))
         if self.settings.smpp_url is None:
-            servers.append(smsc_part(self.settings, environ))
+            servers.append(smsc_part(self.settings, where, environ))
         return servers
 
     async def _data(self, where: Addresses, keys_file: Path) -> SeedKeys:
@@ -163,8 +144,7 @@ class Platform:
                 password = kept_secret(run, f"database-{role}")
                 await asyncio.to_thread(postgres.provide_database, self._postgres, role, password)
             await asyncio.to_thread(self._postgres.query, "alter database npro set timezone to 'Asia/Seoul'")
-        await asyncio.to_thread(_key_ring, keys_file)
-        await asyncio.to_thread(upgrade, where.database_url)
+        await asyncio.to_thread(prepare_core, where.database_url, keys_file)
         return await seed(where.database_url, run)
 
     def _credentials(self, where: Addresses, keys: SeedKeys) -> dict[str, str | None]:
@@ -184,11 +164,6 @@ class Platform:
 
     async def stop(self) -> None:
         await self._supervisor.stop()
-
-
-def _key_ring(file: Path) -> None:
-    if not file.exists():
-        KeyRing.generate(file)
 
 
 def _fresh_folder(folder: Path) -> None:
