@@ -7,10 +7,34 @@ import asyncpg
 import typer
 
 from cli import queries
-from cli.output import table
-from cli.running import Platform, on_platform
+from cli.output import fields, table
+from cli.running import Platform, fail, on_platform
+from vns.maintenance.seals import Verdict
+from vns.maintenance.seals import verify as verify_seals
 
 app = typer.Typer(no_args_is_help=True, help="Who did what, and whether the record is whole.")
+
+
+@app.command()
+def verify() -> None:
+    """Compute the hash chain over the journal again. Reads all of it."""
+
+    async def act(platform: Platform) -> Verdict:
+        async with platform.db.connection() as connection:
+            return await verify_seals(connection)
+
+    verdict = on_platform(act)
+    fields(
+        [
+            ("seals", verdict.seals),
+            ("rows sealed", verdict.rows),
+            ("rows not sealed yet", verdict.unsealed),
+            ("head", verdict.head.hex()),
+            ("chain", "whole" if verdict.broken_at is None else "broken"),
+        ]
+    )
+    if verdict.broken_at is not None:
+        fail("audit_chain_broken", f"seal {verdict.broken_at}: {verdict.why}")
 
 
 @app.command()
