@@ -22,7 +22,7 @@ REPEATED_WITHIN = 120.0  # seconds in which a part of a text already handed over
 _T = TypeVar("_T")
 
 _SCHEMA = """
-PRAGMA journal_mode = WAL;
+PRAGMA journal_mode = TRUNCATE;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS part (

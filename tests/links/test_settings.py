@@ -1,0 +1,41 @@
+"""Settings of the links, from the environment."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from sms_relay.links.interface import Carrier
+from sms_relay.links.smpp.config import SmppLinkConfig
+from sms_relay.settings import RelaySettings
+
+
+def test_one_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VNS_SMPP_URL", "smpps://id:p%40ss@smsc.example")
+    monkeypatch.setenv("VNS_SMPP_CARRIER", "LGT")
+    monkeypatch.setenv("VNS_SMPP_WINDOW", "7")
+    (link,) = RelaySettings().links()
+    assert (link.host, link.port, link.tls, link.system_id, link.password) == ("smsc.example", 2775, True, "id", "p@ss")
+    assert (link.carrier, link.window) == (Carrier.LGT, 7)
+    assert "p%40ss" not in repr(link)
+    assert "p%40ss" not in repr(RelaySettings())
+
+
+def test_several_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = [{"name": "a", "url": "smpp://x:y@h:1"}, {"name": "b", "url": "smpp://x:y@h:2", "carrier": "KTF"}]
+    monkeypatch.setenv("VNS_SMPP_LINKS", json.dumps(links))
+    assert [(link.name, link.port, link.carrier) for link in RelaySettings().links()] == [
+        ("a", 1, Carrier.OTHER),
+        ("b", 2, Carrier.KTF),
+    ]
+    monkeypatch.setenv("VNS_SMPP_LINKS", json.dumps(links[:1] * 2))
+    with pytest.raises(ValueError, match="same name"):
+        RelaySettings().links()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a:b@h", "smpp://h:1", "smpp://a:123456789@h", "smpp://0123456789abcdef:b@h", "smpp://a:b@"]
+)
+def test_addresses_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(ValidationError):
+        SmppLinkConfig(url=url)
