@@ -53,6 +53,10 @@ class World:
 
     async def tenant(self, code: str, kind: TenantKind = TenantKind.MALL, **limits: int) -> Principal:
         await self.access.create_tenant("test", NewTenant(code=code, name=code, kind=kind, **limits))
+        return await self.login(code)
+
+    async def login(self, code: str) -> Principal:
+        """As what a new key of the tenant acts."""
         issued = await self.access.issue_key("test", code)
         return await self.access.authenticate(issued.secret)
 
@@ -70,10 +74,12 @@ class World:
         return await self.allocate(real, mode=Mode.BIDIRECTIONAL, peer=peer, **fields)
 
     async def ask(self, vn: int, caller: str | None, channel: Channel = Channel.VOICE, **fields: Any) -> Routed:
-        number = caller_from_sip(caller) if caller else None
-        question = Question(vn=vn, caller=number, channel=channel, at=self.clock.now(), **fields)
         async with self.db.transaction() as connection:
-            return await self.router.route(connection, question)
+            return await self.router.route(connection, self.question(vn, caller, channel, **fields))
+
+    def question(self, vn: int, caller: str | None, channel: Channel = Channel.VOICE, **fields: Any) -> Question:
+        number = caller_from_sip(caller) if caller else None
+        return Question(vn=vn, caller=number, channel=channel, at=self.clock.now(), **fields)
 
 
 def request(real: str = CUSTOMER, **fields: Any) -> AllocationRequest:
