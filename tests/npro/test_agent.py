@@ -1,9 +1,10 @@
-"""The agent on real tables, PostgreSQL and MariaDB; the link is scripted, so that every outcome can be had on demand."""
+"""The agent on real tables, PostgreSQL and MariaDB; the link is scripted: every outcome can be had on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -34,6 +35,7 @@ class ScriptedLink:
     on_incoming: IncomingHandler | None = None
     on_receipt: ReceiptHandler | None = None
     name = "scripted"
+    window = 8
     carrier = Carrier.LGT
 
     def __init__(self, answer: Submit | None = None) -> None:
@@ -66,17 +68,21 @@ async def running(
         await asyncio.gather(task, return_exceptions=True)
 
 
+def key_of(inserted: Any) -> int:
+    return int(inserted[0])
+
+
 async def add(database: NproDatabase, **columns: object) -> int:
     values = {"CUR_STATE": 0, "CALL_TO": "01012345678", "CALL_FROM": "07012345678", "SMS_TXT": "안녕", "MSG_TYPE": 4}
     async with database.transaction() as connection:
         done = await connection.execute(insert(database.tables.data), {**values, **columns})
-        return int(done.inserted_primary_key[0])
+        return key_of(done.inserted_primary_key)
 
 
 async def row(database: NproDatabase, seq: int) -> Shown | None:
     data = database.tables.data
     async with database.transaction() as connection:
-        found = (await connection.execute(select(data).where(seq == data.c.MSG_SEQ))).one_or_none()
+        found = (await connection.execute(select(data).where(data.c.MSG_SEQ.in_([seq])))).one_or_none()
     return None if found is None else (found.CUR_STATE, found.RSLT_CODE2, found.RSLT_CODE, found.RSLT_NET)
 
 
@@ -123,7 +129,7 @@ RECEIPTS = [
 ]
 
 
-@pytest.mark.parametrize(("state", "error", "code", "detail"), RECEIPTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("state", "error", "code", "detail"), RECEIPTS, ids=str)
 async def test_what_a_failing_receipt_becomes(
     database: NproDatabase, state: ReceiptState, error: str, code: str, detail: int
 ) -> None:
@@ -150,7 +156,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("columns", "code", "detail"), REFUSED, ids=lambda value: str(value))
+@pytest.mark.parametrize(("columns", "code", "detail"), REFUSED, ids=str)
 async def test_a_row_that_cannot_be_sent_says_why(
     database: NproDatabase, columns: dict[str, object], code: str, detail: int
 ) -> None:
@@ -239,7 +245,7 @@ async def content(database: NproDatabase, **columns: object) -> int:
     async with database.transaction() as connection:
         values = {"FILE_CNT": 1, "MMS_SUBJECT": "제목", **columns}
         done = await connection.execute(insert(database.tables.contents), values)
-        return int(done.inserted_primary_key[0])
+        return key_of(done.inserted_primary_key)
 
 
 async def test_a_long_text_is_sent_from_its_content_row(database: NproDatabase) -> None:
