@@ -1,1 +1,1 @@
-"""Call detail records."""
+"""Calls: one record for every attempt, from the question to the hang-up."""

@@ -1,0 +1,1 @@
+"""The question that Asterisk asks for every call, over FastAGI."""

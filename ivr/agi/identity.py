@@ -1,0 +1,34 @@
+"""Who calls, read from the headers of an INVITE. Pure; a header may hold anything that a caller likes to write."""
+
+import re
+from dataclasses import dataclass
+
+from vns.numbering.rules import PhoneNumber, caller_from_sip
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_URI = re.compile(r"(?:sips?|tel):([^@>;,\s]*)", re.IGNORECASE)
+LONGEST_HEADER = 2_000  # characters looked at
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIdentity:
+    """`number` None: withheld, or nothing that is a number of the plan. `show` False: `Privacy` asks to hide it."""
+
+    number: PhoneNumber | None
+    show: bool
+
+
+def read_identity(asserted: str, from_header: str, privacy: str) -> CallerIdentity:
+    """P-Asserted-Identity of the trusted trunk, else From; of several URIs the first that holds a number."""
+    number = _first_number(asserted) if asserted.strip() else _first_number(from_header)
+    wishes = {wish.strip().lower() for wish in re.split(r"[;,]", privacy)}
+    return CallerIdentity(number, show=not wishes & {"id", "user", "header"})
+
+
+def _first_number(header: str) -> PhoneNumber | None:
+    bare = _QUOTED.sub("", header[:LONGEST_HEADER])
+    for user in _URI.findall(bare):
+        number = caller_from_sip(user.replace("%2B", "+").replace("%2b", "+"))
+        if number is not None:
+            return number
+    return None

@@ -1,0 +1,1 @@
+"""The manager interface: what became of calls comes in, hang-ups go out."""

@@ -1,0 +1,54 @@
+"""What the manager interface says, as values with fields of their own: panoramisk reads a missing header as ''."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The hang-up handler's line about one call, see ivr.ami.records."""
+
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelListed:
+    unique_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEvent:
+    name: str
+
+
+Event = CallEnded | ChannelListed | OtherEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to an action: for a list, with the events that belong to it."""
+
+    success: bool
+    message: str
+    events: tuple[Event, ...] = ()
+
+
+class MalformedMessage(ValueError):
+    """A message lacks what its kind must have."""
+
+
+def event_of(headers: Mapping[str, str]) -> Event:
+    """Raises MalformedMessage."""
+    name = headers.get("Event", "")
+    if name == "UserEvent" and headers.get("UserEvent") == "VnsCallEnded":
+        return CallEnded(_needed(headers, "Record"))
+    if name == "CoreShowChannel":
+        return ChannelListed(_needed(headers, "Uniqueid"))
+    return OtherEvent(name)
+
+
+def _needed(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name)
+    if not isinstance(value, str) or not value:
+        raise MalformedMessage(f"an event without {name}")
+    return value

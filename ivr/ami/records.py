@@ -1,0 +1,152 @@
+"""The line that Asterisk's hang-up handler writes about each call: what it holds, and where to find it afterwards.
+
+The same line comes as an event over the manager interface and stands in `<day>.csv` (UTC) of the records folder. The
+event is quick, the file is sure.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from ivr.callids import arrival_of, call_id_of
+from vns.calls.rules import NO_NUMBER, CallOutcome, HangupBy, Result, cause_of, result_of
+from vns.numbering.rules import key_of
+from vns.routing.rules import Reason
+
+CLEARED = 16  # Q.850: normal clearing
+FIELDS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One ended call in Asterisk's words; times in milliseconds, None where there was nothing to time.
+
+    `bridge` '': no bridge answered. `reason` '': it was not refused, or hung up before.
+    """
+
+    unique_id: str
+    ended_at: datetime
+    bridge: str
+    reason: Reason | None
+    dial_status: str
+    cause: int
+    dialled_ms: int | None
+    rang_after_ms: int | None
+    answered_ms: int | None
+    hangup_by: HangupBy
+    vn: int
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Raises ValueError."""
+        parts = line.split("|")
+        if len(parts) != FIELDS:
+            raise ValueError(f"a record has {FIELDS} fields")
+        unique_id, ended, bridge, reason, status, cause, dialled, rang, answered = parts[:9]
+        channel, source, vn = parts[9:]
+        call_id_of(unique_id)
+        return cls(
+            unique_id=unique_id,
+            ended_at=datetime.fromtimestamp(float(ended), UTC),
+            bridge=bridge,
+            reason=Reason(reason) if reason else None,
+            dial_status=status,
+            cause=int(cause or 0),
+            dialled_ms=_number(dialled),
+            rang_after_ms=_number(rang),
+            answered_ms=_number(answered),
+            hangup_by=_hung_up_by(channel, source),
+            vn=key_of(vn) if vn else NO_NUMBER,
+        )
+
+    def outcome(self) -> CallOutcome:
+        """What the platform makes of it."""
+        result = self._result()
+        dialled_at = self._before_end(self.dialled_ms)
+        ringing_at = None
+        if dialled_at is not None and self.rang_after_ms is not None:
+            ringing_at = dialled_at + timedelta(milliseconds=self.rang_after_ms)
+        cause = cause_of(result)
+        return CallOutcome(
+            call_id=call_id_of(self.unique_id),
+            channel=self.unique_id,
+            bridge=self.bridge,
+            result=result,
+            cause=cause if cause is not None else self.cause or CLEARED,
+            hangup_by=self._hangup_by(result),
+            ended_at=self.ended_at,
+            ringing_at=ringing_at,
+            answered_at=self._before_end(self.answered_ms) if result is Result.ANSWERED else None,
+            vn=self.vn,
+            arrived_at=min(arrival_of(self.unique_id), self.ended_at) if self.unasked else None,
+        )
+
+    @property
+    def unasked(self) -> bool:
+        """No decision stands behind this record, so it may be the only trace of the call."""
+        return not self.bridge or self.reason is Reason.OVERLOAD
+
+    def _result(self) -> Result:
+        if self.reason is not None:
+            return result_of(self.reason)
+        return Result.ANSWERED if self.dial_status == "ANSWER" else Result.CANCELLED
+
+    def _hangup_by(self, result: Result) -> HangupBy:
+        if result is Result.BUSY:
+            return HangupBy.CALLEE
+        return self.hangup_by
+
+    def _before_end(self, milliseconds: int | None) -> datetime | None:
+        return self.ended_at - timedelta(milliseconds=milliseconds) if milliseconds is not None else None
+
+
+def _hung_up_by(channel: str, source: str) -> HangupBy:
+    """`source`: the channel that hung up first, or the word of the dialplan or of an action that did."""
+    if source == channel:
+        return HangupBy.CALLER
+    return HangupBy.CALLEE if source.startswith("PJSIP/") else HangupBy.PLATFORM
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the records have been read: name of the day's file, and byte within it."""
+
+    day: str
+    offset: int
+
+
+class RecordsFolder:
+    """Reads on where it stopped; a file that does not exist yet is empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def start(self, now: datetime) -> Position:
+        """From the day before: what happened while no bridge ran is found again."""
+        return Position(f"{now - timedelta(days=1):%Y%m%d}", 0)
+
+    def read(self, position: Position, *, at_most: int = 2_000_000) -> tuple[list[str], Position]:
+        """Complete lines after `position`, about `at_most` bytes of them, and where they end. Raises OSError."""
+        for name in sorted(path.stem for path in self._folder.glob("*.csv")):
+            if name < position.day:
+                continue
+            offset = position.offset if name == position.day else 0
+            with (self._folder / f"{name}.csv").open("rb") as file:
+                file.seek(offset)
+                data = file.read(at_most)
+            complete = data[: data.rfind(b"\n") + 1]
+            position = Position(name, offset + len(complete))
+            if complete:
+                return complete.decode("utf-8", "replace").splitlines(), position
+        return [], position
+
+    def remove_before(self, day: datetime) -> None:
+        """Old files: PostgreSQL has kept what they tell. Raises OSError."""
+        for path in self._folder.glob("*.csv"):
+            if path.stem < f"{day:%Y%m%d}":
+                path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Asterisk's generated configuration and how to run it."""

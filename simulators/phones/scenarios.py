@@ -1,0 +1,196 @@
+"""sipp scenarios for one phone, as XML."""
+
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+FINALS = (400, 401, 403, 404, 408, 410, 480, 484, 486, 487, 488, 500, 502, 503, 504, 600, 603)
+_SDP = """v=0
+o=- 1 1 IN IP4 {address}
+s=-
+c=IN IP4 {address}
+t=0 0
+m=audio {port} RTP/AVP 8
+a=rtpmap:8 PCMA/8000
+"""
+_VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]"
+_CONTACT = "Contact: <sip:phone@[local_ip]:[local_port];transport=[transport]>"
+_ANSWER_HEADERS = "[last_Via:]\n[last_From:]\n[last_To:];tag=[pid]phone[call_number]\n[last_Call-ID:]\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a phone says it is. The parts are header values; None leaves a header out."""
+
+    from_header: str
+    asserted: str | None = None
+    privacy: str | None = None
+    extra: tuple[str, ...] = ()  # further whole header lines
+
+    @classmethod
+    def plain(cls, number: str, *, privacy: str | None = None) -> "Identity":
+        """As a carrier hands a subscriber over: the number in From and asserted."""
+        uri = f"<sip:{number}@carrier.example>"
+        return cls(from_header=uri, asserted=uri, privacy=privacy)
+
+    @classmethod
+    def withheld(cls) -> "Identity":
+        return cls(from_header='"Anonymous" <sip:anonymous@anonymous.invalid>', privacy="id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What a called phone does: `status` 200 answers, another one turns the call away, None lets it ring for ever.
+
+    `ring_seconds` before that. `hang_up_after`: seconds from the answer; None: the other side hangs up.
+    """
+
+    status: int | None = 200
+    ring_seconds: float = 0.1
+    hang_up_after: float | None = None
+    extra: tuple[str, ...] = ()  # further whole header lines in the final response
+
+
+def caller_scenario(
+    identity: Identity, dialled: str, *, address: str, port: int, talk_seconds: float, give_up_after: float | None
+) -> str:
+    """Calls once, talks, hangs up; or takes what comes. `port`: where its voice is heard."""
+    lines = [
+        f"INVITE sip:{dialled}@[remote_ip]:[remote_port] SIP/2.0",
+        _VIA,
+        f"From: {identity.from_header};tag=[pid]caller[call_number]",
+        f"To: <sip:{dialled}@[remote_ip]:[remote_port]>",
+        "Call-ID: [call_id]",
+        "CSeq: 1 INVITE",
+        _CONTACT,
+        "Max-Forwards: 70",
+        *([f"P-Asserted-Identity: {identity.asserted}"] if identity.asserted else []),
+        *([f"Privacy: {identity.privacy}"] if identity.privacy else []),
+        *identity.extra,
+        "Content-Type: application/sdp",
+        "Content-Length: [len]",
+    ]
+    invite = "\n".join(lines) + "\n\n" + _SDP.format(address=address, port=port)
+    patience = f' timeout="{_ms(give_up_after)}" ontimeout="3"' if give_up_after is not None else ""
+    steps = [
+        _send(invite, retrans=True),
+        *(f'<recv response="{code}" optional="true"/>' for code in (100, 180, 181, 182, 183)),
+        *(f'<recv response="{code}" optional="true" next="2"/>' for code in FINALS),
+        f'<recv response="200" rrs="true"{patience}/>',
+        _send(_in_dialog(identity, dialled, "ACK", 1)),
+        f'<recv request="BYE" timeout="{_ms(talk_seconds)}" ontimeout="1"/>',
+        _send(
+            "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
+        ),
+        _jump(9),
+        '<label id="1"/>',
+        _send(_in_dialog(identity, dialled, "BYE", 2), retrans=True),
+        '<recv response="200"/>',
+        _jump(9),
+        '<label id="2"/>',
+        _send(_of_transaction(identity, dialled, "ACK")),
+        _jump(9),
+        '<label id="3"/>',
+        _send(_of_transaction(identity, dialled, "CANCEL"), retrans=True),
+        '<recv response="200"/>',
+        '<recv response="487"/>',
+        _send(_of_transaction(identity, dialled, "ACK")),
+        '<label id="9"/>',
+    ]
+    return _scenario("caller", steps)
+
+
+def callee_scenario(behaviour: Behaviour, *, address: str, port: int) -> str:
+    """Waits for calls to any number. `port`: where its voice is heard."""
+    ringing = f' timeout="{_ms(behaviour.ring_seconds)}" ontimeout="1"' if behaviour.status is not None else ""
+    steps = [
+        '<recv request="INVITE" rrs="true"/>',
+        _send(f"SIP/2.0 180 Ringing\n{_ANSWER_HEADERS}[last_CSeq:]\n{_CONTACT}\nContent-Length: 0\n"),
+        f'<recv request="CANCEL"{ringing}/>',
+        _send(
+            "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
+        ),
+        _send(
+            f"SIP/2.0 487 Request Terminated\n{_ANSWER_HEADERS}CSeq: [last_cseq_number] INVITE\nContent-Length: 0\n",
+            retrans=True,
+        ),
+        '<recv request="ACK"/>',
+        _jump(9),
+        '<label id="1"/>',
+        *_final(behaviour, address, port),
+        '<label id="9"/>',
+    ]
+    return _scenario("callee", steps)
+
+
+def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
+    extra = "".join(f"{line}\n" for line in behaviour.extra)
+    if behaviour.status is None:
+        return []
+    if behaviour.status != 200:
+        head = f"SIP/2.0 {behaviour.status} Turned away\n{_ANSWER_HEADERS}[last_CSeq:]\n{extra}Content-Length: 0\n"
+        return [_send(head, retrans=True), '<recv request="ACK"/>']
+    body = _SDP.format(address=address, port=port)
+    head = f"SIP/2.0 200 OK\n{_ANSWER_HEADERS}[last_CSeq:]\n{_CONTACT}\n{extra}"
+    steps = [
+        _send(f"{head}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}", retrans=True),
+        '<recv request="ACK" rrs="true"/>',
+    ]
+    after = behaviour.hang_up_after
+    limit = f' timeout="{_ms(after)}" ontimeout="2"' if after is not None else ""
+    return [
+        *steps,
+        f'<recv request="BYE"{limit}/>',
+        _send(
+            "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
+        ),
+        _jump(9),
+        '<label id="2"/>',
+        _send(
+            f"BYE [next_url] SIP/2.0\n{_VIA}\nFrom: [last_To:value]\nTo: [last_From:value]\n[last_Call-ID:]\n"
+            "CSeq: 1 BYE\nMax-Forwards: 70\nContent-Length: 0\n",
+            retrans=True,
+        ),
+        '<recv response="200"/>',
+    ]
+
+
+def _in_dialog(identity: Identity, dialled: str, method: str, number: int) -> str:
+    return (
+        f"{method} [next_url] SIP/2.0\n{_VIA}\n"
+        f"From: {identity.from_header};tag=[pid]caller[call_number]\n"
+        f"To: <sip:{dialled}@[remote_ip]:[remote_port]>[peer_tag_param]\n"
+        f"Call-ID: [call_id]\nCSeq: {number} {method}\nMax-Forwards: 70\nContent-Length: 0\n"
+    )
+
+
+def _of_transaction(identity: Identity, dialled: str, method: str) -> str:
+    """ACK of a refusal, and CANCEL: they carry the branch of the INVITE, which is this scenario's first message."""
+    tag = "[peer_tag_param]" if method == "ACK" else ""
+    return (
+        f"{method} sip:{dialled}@[remote_ip]:[remote_port] SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-0]\n"
+        f"From: {identity.from_header};tag=[pid]caller[call_number]\n"
+        f"To: <sip:{dialled}@[remote_ip]:[remote_port]>{tag}\n"
+        f"Call-ID: [call_id]\nCSeq: 1 {method}\nMax-Forwards: 70\nContent-Length: 0\n"
+    )
+
+
+def _send(message: str, *, retrans: bool = False) -> str:
+    attribute = ' retrans="500"' if retrans else ""
+    return f"<send{attribute}><![CDATA[\n\n{message}\n]]></send>"
+
+
+def _jump(label: int) -> str:
+    return f'<nop next="{label}"/>'
+
+
+def _scenario(name: str, steps: list[str]) -> str:
+    body = "\n".join(steps)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE scenario SYSTEM "sipp.dtd">\n'
+        f'<scenario name="{escape(name)}">\n{body}\n</scenario>\n'
+    )
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
