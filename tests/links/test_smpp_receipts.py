@@ -114,6 +114,8 @@ def test_what_is_a_receipt(esm_class: int, tlvs: Tlvs, expected: bool) -> None:
 
 @given(st.binary(max_size=254), st.dictionaries(st.sampled_from(Tag), st.binary(max_size=12)))
 def test_any_receipt_is_read(content: bytes, tlvs: dict[Tag, bytes]) -> None:
-    receipt = Message(Command.DELIVER_SM, 1, "1", "2", content, esm_class=4, tlvs={**tlvs})
+    receipt = Message(
+        Command.DELIVER_SM, 1, "1", "2", content, esm_class=4, tlvs={int(tag): value for tag, value in tlvs.items()}
+    )
     parsed = parse_receipt(receipt, AS_IS)
     assert parsed.message_id is None or parsed.message_id
