@@ -6,6 +6,8 @@ from datetime import datetime
 
 import typer
 
+_VISIBLE = "�"  # stands for what would move the cursor or change the terminal: references are written by tenants
+
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Rows in columns as wide as their widest cell."""
@@ -31,8 +33,8 @@ def text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, frozenset | tuple | list):
-        return ",".join(sorted(str(item) for item in value)) or "-"
-    return str(value)
+        return text(",".join(sorted(str(item) for item in value)))
+    return "".join(letter if letter.isprintable() else _VISIBLE for letter in str(value))
 
 
 def _width(cell: str) -> int:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 an error, told on standard error as `error <code>: <detail
 
 import asyncio
 import getpass
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +32,10 @@ T = TypeVar("T")
 
 def actor() -> str:
     """How the journal names who typed the command."""
-    return f"cli:{getpass.getuser()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # an account that has no name on this machine, as in containers
+        return f"cli:uid-{os.getuid()}"
 
 
 @dataclass(frozen=True)
