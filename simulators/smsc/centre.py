@@ -99,6 +99,9 @@ class SmscCentre:
             self._sessions.remove(session)
             log.info("%s gone", session.system_id)
 
+    def settle(self) -> None:
+        self._outbox.flush()
+
     # -- texts --------------------------------------------------------------------------------------------
 
     def take_submit(self, session: EsmeSession, message: pdu.Message) -> None:

@@ -21,6 +21,10 @@ class Centre(Protocol):
 
     def left(self, session: "EsmeSession") -> None: ...
 
+    def settle(self) -> None:
+        """Writes down what is about to be answered."""
+        ...
+
 
 class EsmeSession(asyncio.Protocol):
     """`bound_as` is None until the bind succeeded. `fault` is given by the centre at that moment."""
@@ -166,6 +170,7 @@ class EsmeSession(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._transport is not None and self._out:
+            self._centre.settle()
             self._transport.write(b"".join(self._out))
             self._out.clear()
 
