@@ -14,6 +14,7 @@ from api.routes.bindings.routes import router as bindings
 from api.routes.calls.routes import router as calls
 from api.routes.deliveries.routes import router as deliveries
 from api.routes.health.routes import router as health
+from api.routes.messages.routes import router as messages
 from api.routes.pools.routes import router as pools
 from api.services import opened
 from api.settings import ApiSettings
@@ -21,7 +22,7 @@ from vns.settings import Settings
 from vns.storage.clock import Clock
 
 VERSION = "0.1.0"
-ROUTERS = (bindings, deliveries, calls, pools, health)
+ROUTERS = (bindings, deliveries, calls, messages, pools, health)
 
 
 class Application(FastAPI):

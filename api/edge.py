@@ -80,5 +80,6 @@ def without_values(error: BaseException) -> str:
 def _told(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield type(error).__qualname__
-        yield "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            yield f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
         error = error.__cause__ or error.__context__

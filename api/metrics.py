@@ -6,21 +6,14 @@ files of one folder (prometheus_client's multiprocess mode), and whichever is as
 
 import os
 from functools import lru_cache
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks here when a counter is made
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # set by api.__main__ before prometheus_client is imported
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-
-def share(folder: Path) -> None:
-    """Keep the counters of this process in `folder`. To be called before the first `HttpMetrics` is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ[SHARED_FOLDER] = str(folder)
 
 
 class HttpMetrics:

@@ -6,7 +6,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.problems import FieldError, Problem
-from api.routes.bindings.schemas import NewBinding, NewBindings
+from api.routes.bindings.schemas import BindingOut, NewBinding, NewBindings
+from api.routes.calls.schemas import CallOut
+from api.routes.deliveries.schemas import DeliveryOut
+from api.routes.messages.schemas import MessageOut
+from api.routes.pools.schemas import PoolOut
 
 _DESCRIPTION = """\
 Safe numbers (안심번호): allocate a virtual number for somebody, hand it out, release it.
@@ -43,4 +47,6 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     schemas.pop("RawBatch", None)
+    for shown in (BindingOut, CallOut, DeliveryOut, MessageOut, PoolOut):  # FastAPI drops what is null in an example
+        schemas[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
     return made

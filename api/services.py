@@ -17,6 +17,7 @@ from vns.bindings.service import Bindings
 from vns.calls.service import Calls
 from vns.crypto.rules import KeyRing
 from vns.errors import Unavailable
+from vns.messages.service import Messages
 from vns.pools.service import Pools
 from vns.routing.service import Router
 from vns.settings import Settings
@@ -38,6 +39,7 @@ class Services:
     bindings: Bindings
     pools: Pools
     calls: Calls
+    messages: Messages
     limiter: RateLimiter
     metrics: HttpMetrics
 
@@ -48,6 +50,7 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
     keyring = KeyRing.load(core.keys_file)
     database = await _patiently(core, settings.http_start_timeout)
     limiter = RateLimiter(core.redis_url, timeout=settings.redis_timeout, metrics=metrics)
+    router = Router(keyring)
     bindings = Bindings(database, keyring, clock, render=render)
     try:
         yield Services(
@@ -56,7 +59,8 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
             access=Access(database, clock),
             bindings=bindings,
             pools=Pools(database, clock),
-            calls=Calls(database, Router(keyring), clock),
+            calls=Calls(database, router, clock),
+            messages=Messages(database, router, keyring, clock),
             limiter=limiter,
             metrics=metrics,
         )

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -80,6 +81,17 @@ Cursor = Annotated[
 ]
 
 PageSize = Annotated[int, Field(ge=1, le=500, description="Items on a page.")]
+
+
+class HistoryFilter(In):
+    """Which calls or messages a list shows; newest first."""
+
+    binding_id: UUID | None = None
+    virtual_number: Number | None = None
+    since: Time | None = Field(default=None, description="Arrived at this moment or later.")
+    until: Time | None = Field(default=None, description="Arrived before this moment.")
+    cursor: Cursor | None = None
+    limit: PageSize = 100
 
 
 def moment(value: datetime | None) -> str | None:

@@ -5,11 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from api.answers import problems
-from api.routes.calls.schemas import CallFilter, CallOut, CallPageOut
+from api.routes.calls.schemas import CallOut, CallPageOut
 from api.security import CallsReader
 from api.services import services_of
+from api.wire import HistoryFilter
 from vns import errors
 from vns.numbering.rules import parse
+
+Wanted = Annotated[HistoryFilter, Query()]
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 
@@ -20,7 +23,7 @@ router = APIRouter(prefix="/v1/calls", tags=["calls"])
     summary="Your calls, newest first",
     responses=problems(errors.InvalidNumber),
 )
-async def list_calls(request: Request, principal: CallsReader, wanted: Annotated[CallFilter, Query()]) -> CallPageOut:
+async def list_calls(request: Request, principal: CallsReader, wanted: Wanted) -> CallPageOut:
     page = await services_of(request).calls.list(
         principal,
         binding_id=wanted.binding_id,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from api.wire import Cursor, Digits, In, Masked, Number, Out, PageSize, Time
+from api.wire import Digits, Masked, Out
 from vns.calls.rules import NO_NUMBER, Call, HangupBy, Result
 from vns.numbering.rules import digits_of
 
@@ -25,17 +25,6 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "ended_at": "2030-01-02T03:05:00Z",
     "billed_seconds": 49,
 }
-
-
-class CallFilter(In):
-    """Which calls a list shows; newest first."""
-
-    binding_id: UUID | None = None
-    virtual_number: Number | None = None
-    since: Time | None = Field(default=None, description="Arrived at this moment or later.")
-    until: Time | None = Field(default=None, description="Arrived before this moment.")
-    cursor: Cursor | None = None
-    limit: PageSize = 100
 
 
 class CallOut(Out):

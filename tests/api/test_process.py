@@ -1,0 +1,132 @@
+"""The API as processes: one port for several, an end in time, and a document that they keep to."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.api.conftest import COURIER, MALL, OPERATOR, Platform
+from tests.api_process import ApiProcesses, api_processes
+from vns.settings import Settings
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+EXAMPLES = 25  # of each operation in each mode
+
+
+@pytest.fixture
+def environment(core_settings: Settings) -> dict[str, str]:
+    return {
+        "VNS_DATABASE_URL": core_settings.database_url,
+        "VNS_REDIS_URL": core_settings.redis_url,
+        "VNS_KEYS_FILE": str(core_settings.keys_file),
+        "VNS_DATABASE_POOL_SIZE": "4",
+    }
+
+
+@pytest.fixture
+def two(environment: dict[str, str], tmp_path: Path) -> Iterator[ApiProcesses]:
+    shared = {"VNS_METRICS_DIR": str(tmp_path / "metrics")}
+    with api_processes(2, {**environment, **shared}, tmp_path / "api.log") as processes:
+        yield processes
+
+
+def served(processes: ApiProcesses) -> int:
+    """How many requests to /healthz the metrics know of, whichever process is asked."""
+    text = httpx.get(f"{processes.url}/metrics", timeout=30).text
+    lines = [line for line in text.splitlines() if line.startswith("vns_http_requests_total{") and "healthz" in line]
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+
+
+def test_two_processes_share_a_port_and_count_together(two: ApiProcesses) -> None:
+    before = served(two)
+    for _ in range(20):  # each on a connection of its own, so that the kernel spreads them
+        assert httpx.get(f"{two.url}/healthz", timeout=30).status_code == 200
+    assert {served(two) for _ in range(10)} == {before + 20}
+
+
+def test_one_may_end_while_the_other_serves(two: ApiProcesses) -> None:
+    first = two.running[0]
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=5) in {0, -signal.SIGTERM}
+    assert two.answers()
+
+
+def test_metrics_and_log_hold_no_number(two: ApiProcesses, platform: Platform) -> None:
+    """Numbers in every place where a client may put one, most of them wrong."""
+    number, path = "01099998888", "/v1/bindings"
+    headers = {"authorization": f"Bearer {platform.keys[MALL]}"}
+    with httpx.Client(base_url=two.url, timeout=30, headers=headers) as client:
+        made = client.post(path, json={"mode": "one_way", "real_number": number})
+        assert made.status_code == 201
+        client.get(f"{path}?virtual_number={number}")
+        client.get(f"{path}?cursor={number}")
+        client.get(f"{path}/{number}")
+        client.get(f"/{number}")
+        client.request(number, path)
+        client.post(path, json={"mode": number, "real_number": number, number: number})
+        client.post(path, content=number, headers={"content-type": "application/json"})
+        client.post(path, json={"mode": "one_way", "real_number": number}, headers={"idempotency-key": number})
+        text = client.get("/metrics").text
+    assert number not in made.text
+    assert number not in text
+    assert number not in two.log.read_text()
+
+
+async def test_the_application_keeps_to_its_document(
+    environment: dict[str, str], platform: Platform, tmp_path: Path
+) -> None:
+    key_of = {"/v1/deliveries": COURIER, "/v1/pools": OPERATOR}
+    with api_processes(1, environment, tmp_path / "api.log") as server:
+        schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        seen = 0
+        for found in schema.get_all_operations():
+            assert isinstance(found, Ok)
+            operation = found.ok()
+            holder = next((who for path, who in key_of.items() if operation.path.startswith(path)), MALL)
+            headers = {"authorization": f"Bearer {platform.keys[holder]}"}
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                exercise(operation, mode, headers)
+                seen += 1
+        assert seen >= 24
+
+
+def exercise(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, headers: dict[str, str]) -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def one(case: Case[Any]) -> None:
+        case.validate_response(case.call(headers=headers), checks=CHECKS)
+
+    try:
+        one()
+    except Unsatisfiable:  # there is nothing to get wrong in a request without parameters
+        assert mode is GenerationMode.NEGATIVE
