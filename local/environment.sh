@@ -26,27 +26,39 @@ find_python() {
     return 1
 }
 
-# make_environment runtime|dev: the stamp names place and locks, so that a second start takes no time, a changed lock
-# is installed and a moved clone gets a new environment.
+# What the stamp of an environment says: the place and the locks, so that a second start takes no time, a changed lock is
+# installed and a moved clone gets a new environment.
+wanted_stamp() {
+    printf '%s %s' "$root" "$(cd "$root/requirements" && cat runtime.txt "$1.txt" | sha256sum | cut -d' ' -f1)"
+}
+
+up_to_date() { [ -x "$python" ] && [ "$(cat "$root/.venv/.vns-$1" 2>/dev/null)" = "$(wanted_stamp "$1")" ]; }
+
+# make_environment runtime|dev; an environment for development also runs the platform.
 make_environment() {
-    local kind=$1 stamp=$root/.venv/.vns-$1 wanted base
-    wanted="$root $(cd "$root/requirements" && sha256sum runtime.txt "$kind.txt" | cut -d' ' -f1 | tr '\n' ' ')"
-    if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
+    local kind=$1 base stamp
+    if up_to_date "$kind" || { [ "$kind" = runtime ] && up_to_date dev; }; then return; fi
     mkdir -p "$root/var"
     exec 9>"$root/var/environment.lock"
     flock 9
-    if [ ! -x "$python" ] || { [ -e "$stamp" ] && [ "$(cut -d' ' -f1 "$stamp")" != "$root" ]; }; then
+    for stamp in "$root"/.venv/.vns-*; do
+        if [ -e "$stamp" ] && [ "$(sed 's/ [0-9a-f]*$//' "$stamp")" != "$root" ]; then
+            say "the clone was moved: its virtual environment is made anew"
+            rm -rf -- "$root/.venv"
+        fi
+    done
+    if [ ! -x "$python" ]; then
         base=$(find_python)
         say "making the virtual environment"
         rm -rf -- "$root/.venv"
         "$base" -m venv "$root/.venv"
     fi
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    if ! up_to_date "$kind"; then
         say "installing the locked packages ($kind)"
         "$python" -m pip install --quiet --no-input --disable-pip-version-check --require-hashes \
             -r "$root/requirements/$kind.txt" >&2
         put_clone_on_path
-        printf '%s' "$wanted" >"$stamp"
+        wanted_stamp "$kind" >"$root/.venv/.vns-$kind"
     fi
     exec 9>&-
 }
