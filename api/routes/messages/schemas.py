@@ -27,7 +27,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
 
 
 # Inline, because bindings have a `Status` too and a document has one schema for each name.
-MessageStatus = Annotated[Status, WithJsonSchema({"type": "string", "enum": [status.value for status in Status]})]
+MessageStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [status.value for status in Status]})]
 
 
 class MessageOut(Out):
