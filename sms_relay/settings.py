@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sms_relay.links.interface import Carrier
 from sms_relay.links.smpp.config import SmppLinkConfig
+from vns.messages.rules import Unencodable
 
 
 class RelaySettings(BaseSettings):
@@ -57,3 +58,44 @@ class RelaySettings(BaseSettings):
         if len(set(names)) != len(names):
             raise ValueError("two entries of VNS_SMPP_LINKS have the same name")
         return tuple(self.smpp_links)
+
+
+class TextSettings(BaseSettings):
+    """The NPro tables, the agent that serves them, and the relay. Names of npro.conf are kept where there is one."""
+
+    model_config = SettingsConfigDict(env_prefix="VNS_", extra="ignore")
+
+    npro_database_url: str = Field(
+        default="postgresql://vns@127.0.0.1:54320/npro",
+        description="The database of MSG_DATA: `postgresql://…` or `mysql://…` (MariaDB), on Korean time.",
+        repr=False,
+    )
+    npro_agent: bool = Field(
+        default=True, description="Serve the tables here; off where a vendor's agent serves them, and we only insert."
+    )
+    sender_switch: bool = Field(default=True, description="The agent sends what is due.")
+    receiver_switch: bool = Field(default=True, description="The agent writes results back.")
+    db_nomove: bool = Field(default=False, description="Keep finished rows in MSG_DATA.")
+    npro_log_monthly: bool = Field(
+        default=True, description="MSG_LOG_YYYYMM, one for each month; off: a single MSG_LOG."
+    )
+    tran_term: float = Field(default=1.0, gt=0, le=3600, description="Seconds between looks for due rows.")
+    db_ping_term: float = Field(
+        default=10.0, gt=0, le=3600, description="Seconds between signs of life of the agent's lock."
+    )
+    before_time: float = Field(
+        default=3.0, ge=0, description="Hours after which a row reserved for the past is not sent any more."
+    )
+    record_life_time: float = Field(
+        default=72.0, gt=0, description="Hours after SENT_DATE: stop waiting for a result and move the row to the log."
+    )
+    result_life_time: float = Field(
+        default=96.0, gt=0, description="Hours after which the relay gives up looking for a row that is nowhere."
+    )
+    lms_subject: str = Field(
+        default="안심번호 문자", min_length=1, max_length=20, description="MMS_SUBJECT of long texts that are relayed."
+    )
+    unencodable: Unencodable = Field(
+        default=Unencodable.TRANSLITERATE,
+        description="Characters that MS949 lacks: `transliterate`, or `ucs2` to send such a text as it is.",
+    )

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from sqlalchemy import URL, Column, Connection, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable, Table
@@ -30,6 +30,9 @@ _GONE_NUMBERS = frozenset({1040, 1053, 1077, 1129, 1184, 1203, 1205, 1213, 1226,
 """MariaDB's errors that pass by themselves: too many connections, shutting down, connection killed, lock
 wait and deadlock.
 """
+
+_VALUE_NUMBERS = frozenset({1300, 1366})
+"""MariaDB's errors of text that the column's character set cannot hold."""
 
 _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
@@ -79,11 +82,7 @@ class NproDatabase:
         except _GONE as error:
             raise NotReachable("the NPro database does not answer") from error
         except DBAPIError as error:
-            if error.connection_invalidated or _passes_by_itself(error):
-                raise NotReachable("the NPro database does not answer") from error
-            raise Rejected(
-                f"the NPro database refused: {type(error.orig).__name__} {_number(error) or ''}".rstrip()
-            ) from error
+            raise _meaning(error) from error
 
     async def prepare(self, clock: KoreanClock) -> None:
         """Check the clock, create what is missing, learn of the customer's own columns. Raises NotUsable,
@@ -152,23 +151,26 @@ def _with_driver(url: URL) -> URL:
     return url.set(drivername=_DRIVERS[backend])
 
 
-def _number(error: DBAPIError) -> int | None:
-    """MariaDB's error number."""
-    arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
-
-
-def _passes_by_itself(error: DBAPIError) -> bool:
-    """PostgreSQL says by SQLSTATE class that it is starting, stopping, full (08, 53, 57) or met a deadlock
-    (40); MariaDB by number.
+def _meaning(error: DBAPIError) -> NproError:
+    """PostgreSQL tells by SQLSTATE class, MariaDB by number. Passing by itself: the server is starting, stopping or
+    full,
+    the session was killed, a deadlock. About a value: class 22 and 23. The rest is how the database is set up.
     """
-    state = getattr(error.orig, "sqlstate", None)
-    number = _number(error)
+    arguments = getattr(error.orig, "args", ())
+    number = arguments[0] if arguments and isinstance(arguments[0], int) else None
+    state = getattr(error.orig, "sqlstate", None) or ""
+    what = f"{type(error.orig).__name__} {number or state}".rstrip()
+    if error.connection_invalidated or _passes(number, state):
+        return NotReachable(f"the NPro database does not answer ({what})")
+    if isinstance(error, DataError | IntegrityError) or number in _VALUE_NUMBERS or state[:2] in {"22", "23"}:
+        return Rejected(f"the NPro database cannot hold a value ({what})")
+    return NotUsable(f"the NPro database is not set up for this ({what})")
+
+
+def _passes(number: int | None, state: str) -> bool:
     if number is not None:
         return number in _GONE_NUMBERS or 2000 <= number < 3000
-    if isinstance(state, str):
-        return state[:2] in {"08", "40", "53", "57"}
-    return isinstance(error, OperationalError)
+    return state[:2] in {"", "08", "40", "53", "57"}
 
 
 def _local_time(connection: AsyncConnection) -> str:

@@ -1,1 +1,1 @@
-"""Texts on their way through the platform and what became of them."""
+"""Texts: each that arrives is recorded once, decided on, and followed to its one end."""

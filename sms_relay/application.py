@@ -1,0 +1,119 @@
+"""Puts link, agent and relay together in one process, each task with its owner."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sms_relay.agent.service import Agent, AgentConfig
+from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.smpp.link import SmppLink
+from sms_relay.npro.database import NproDatabase
+from sms_relay.npro.kst import KoreanClock
+from sms_relay.npro.tables import TableNames
+from sms_relay.relay.service import Relay
+from sms_relay.settings import RelaySettings, TextSettings
+from vns.crypto.rules import KeyRing
+from vns.errors import Unavailable
+from vns.messages.service import Messages
+from vns.routing.service import Router
+from vns.settings import Settings
+from vns.storage.clock import Clock
+from vns.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """All parts of the process. `agent` None: a vendor's agent serves the tables."""
+
+    links: tuple[SmppLink, ...]
+    agent: Agent | None
+    relay: Relay
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set; then lets texts on their way get their outcome, and ends within 5 seconds."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(link.run(), name=f"link-{link.name}") for link in self.links]
+            if self.agent is not None:
+                tasks.append(group.create_task(self.agent.run(), name="agent"))
+            tasks.append(group.create_task(self.relay.run(), name="relay"))
+            await stop.wait()
+            _log.info("ending")
+            if self.agent is not None:
+                await self.agent.stop()
+            for task in tasks:
+                task.cancel()
+
+
+@asynccontextmanager
+async def opened(core: Settings, links: RelaySettings, texts: TextSettings) -> AsyncIterator[Application]:
+    """Everything connected and wired, closed on leaving. Waits for the platform's database."""
+    keyring = KeyRing.load(core.keys_file)
+    db = await _patiently(core)
+    names = TableNames(monthly=texts.npro_log_monthly)
+    npro = NproDatabase.open(texts.npro_database_url, names=names, size=core.database_pool_size)
+    try:
+        yield _compose(db, npro, keyring, links, texts)
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await npro.close()
+                await db.close()
+        except TimeoutError:
+            _log.warning("statements were cut on closing")
+
+
+def _compose(
+    db: Database, npro: NproDatabase, keyring: KeyRing, link_settings: RelaySettings, texts: TextSettings
+) -> Application:
+    links = tuple(SmppLink(config) for config in link_settings.links())
+    clock = Clock()
+    messages = Messages(db, Router(keyring), keyring, clock, policy=texts.unencodable)
+    agent_of: list[Agent] = []
+    relay = Relay(
+        db,
+        messages,
+        npro,
+        clock,
+        subject=texts.lms_subject,
+        result_life=timedelta(hours=texts.result_life_time),
+        inserted=lambda: agent_of[0].hint() if agent_of else None,
+    )
+    if texts.npro_agent:
+        config = _agent_config(texts, sum(link.window for link in links))
+        agent_of.append(Agent(npro, links, config, KoreanClock(), finished=relay.finished))
+    for link in links:
+        link.on_incoming = relay.handle_incoming
+        if agent_of and texts.receiver_switch:
+            link.on_receipt = agent_of[0].handle_receipt
+    return Application(links=links, agent=agent_of[0] if agent_of else None, relay=relay)
+
+
+def _agent_config(texts: TextSettings, window: int) -> AgentConfig:
+    return AgentConfig(
+        window=window,
+        poll_seconds=texts.tran_term,
+        before=timedelta(hours=texts.before_time),
+        record_life=timedelta(hours=texts.record_life_time),
+        mover_seconds=texts.tran_term,
+        ping_seconds=texts.db_ping_term,
+        send=texts.sender_switch,
+        receive=texts.receiver_switch,
+        move=not texts.db_nomove,
+    )
+
+
+async def _patiently(core: Settings) -> Database:
+    while True:
+        try:
+            return await Database.open(core.database_url, size=core.database_pool_size)
+        except Unavailable:
+            _log.warning("PostgreSQL does not answer yet")
+            await Wakeup().wait(RETRY_SECONDS)

@@ -1,0 +1,153 @@
+"""Queued messages into MSG_DATA, each exactly once.
+
+The intent stands in the platform's database before the row does. A message that this process has not tried before
+cannot be in MSG_DATA; any other (after a crash, after a lost answer) is looked up by USERDATA first.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from sms_relay.agent.wakeup import Wakeup
+from sms_relay.npro.client import FoundRow, NewRow, NproClient
+from sms_relay.npro.codes import ResultCode
+from sms_relay.npro.database import NproError, Rejected
+from sms_relay.npro.kst import to_korean
+from vns.errors import Unavailable
+from vns.messages.rules import Kind, Objection, OpenMessage, Outcome, Status
+from vns.messages.service import Messages
+from vns.storage.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+BATCH = 500
+RETRY_SECONDS = 1.0
+RELOAD_SECONDS = 30.0
+
+
+class Handover:
+    """`awaited` gets every message that is in MSG_DATA now; `inserted` is called after each commit there."""
+
+    def __init__(
+        self,
+        messages: Messages,
+        client: NproClient,
+        clock: Clock,
+        *,
+        subject: str,
+        on_duty: Callable[[], bool],
+        awaited: Callable[[OpenMessage], None],
+        inserted: Callable[[], None],
+    ) -> None:
+        self.hint = Wakeup()
+        self._messages = messages
+        self._client = client
+        self._clock = clock
+        self._subject = subject
+        self._on_duty = on_duty
+        self._awaited = awaited
+        self._inserted = inserted
+        self._fresh: dict[int, OpenMessage] = {}
+        self._tried: dict[int, OpenMessage] = {}
+
+    def offer(self, message: OpenMessage) -> None:
+        """A message just recorded by this process."""
+        self._fresh[message.npro_id] = message
+        self.hint.set()
+
+    def forget(self) -> None:
+        """The duty was lost: another relay may have handed over what is known here."""
+        self._tried |= self._fresh
+        self._fresh.clear()
+
+    async def run(self) -> None:
+        """Hands over until cancelled."""
+        reload_in = 0.0
+        while True:
+            try:
+                if self._on_duty():
+                    if reload_in <= 0:
+                        await self._reload()
+                        reload_in = RELOAD_SECONDS
+                    await self._hand_all()
+            except (NproError, Unavailable) as error:
+                _log.warning("hand-over: %s", error)
+                await Wakeup().wait(RETRY_SECONDS)
+            if not await self.hint.wait(RETRY_SECONDS):
+                reload_in -= RETRY_SECONDS
+
+    async def _reload(self) -> None:
+        """What is queued though this process does not know of it: from before its start, or of an unsure commit."""
+        after = -1
+        while batch := await self._messages.pending_handover(after=after):
+            for message in batch:
+                if message.npro_id not in self._fresh:
+                    self._tried.setdefault(message.npro_id, message)
+            after = batch[-1].npro_id
+
+    async def _hand_all(self) -> None:
+        while self._tried:
+            batch = list(self._tried.values())[:BATCH]
+            present = await self._present(batch)
+            await self._hand([message for message in batch if message.npro_id not in present], batch)
+        while self._fresh:
+            batch = list(self._fresh.values())[:BATCH]
+            for message in batch:
+                self._tried[message.npro_id] = self._fresh.pop(message.npro_id)
+            await self._hand(batch, batch)
+
+    async def _present(self, batch: Sequence[OpenMessage]) -> set[int]:
+        """npro_ids of those that are in MSG_DATA or a log already."""
+        since = to_korean(min(message.received_at for message in batch))
+        found = await self._client.find([message.npro_id for message in batch], since)
+        by_id = {message.npro_id: message for message in batch}
+        return {row.userdata for row in found if belongs(row, by_id[row.userdata])}
+
+    async def _hand(self, missing: Sequence[OpenMessage], batch: Sequence[OpenMessage]) -> None:
+        """Inserts `missing`; then all of `batch` is there. What fails to be inserted stays in `_tried`."""
+        refused: list[OpenMessage] = []
+        try:
+            await self._insert(missing)
+        except Rejected:
+            for message in missing:
+                try:
+                    await self._insert([message])
+                except Rejected:
+                    refused.append(message)
+        await self._refuse(refused)
+        handed = [message for message in batch if message not in refused]
+        for message in handed:
+            self._awaited(message)
+        if handed:
+            await self._messages.mark_handed([message.id for message in handed])
+        for message in batch:
+            self._tried.pop(message.npro_id, None)
+
+    async def _insert(self, messages: Sequence[OpenMessage]) -> None:
+        if messages:
+            await self._client.insert([self._row(message) for message in messages])
+            self._inserted()
+
+    def _row(self, message: OpenMessage) -> NewRow:
+        envelope = message.envelope
+        return NewRow(
+            userdata=message.npro_id,
+            to=envelope.to,
+            sender=envelope.sender,
+            text=envelope.text,
+            subject=None if message.kind is Kind.SMS else self._subject,
+        )
+
+    async def _refuse(self, refused: Sequence[OpenMessage]) -> None:
+        """The database cannot hold the text (its character set lacks a character)."""
+        if not refused:
+            return
+        now = self._clock.now()
+        code, reason = ResultCode.GATEWAY_FORMAT.value, Objection.NOT_ENCODABLE.value
+        await self._messages.record_result(
+            [Outcome(id=message.id, status=Status.FAILED, at=now, code=code, reason=reason) for message in refused]
+        )
+
+
+def belongs(row: FoundRow, message: OpenMessage) -> bool:
+    """USERDATA is everybody's: another customer's row may carry the same number, but not between the same parties."""
+    return (row.to, row.sender) == (message.envelope.to, message.envelope.sender)

@@ -1,0 +1,87 @@
+"""The relay as one thing: give `handle_incoming` to the links, keep `run()` alive."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.interface import Incoming
+from sms_relay.npro.client import NproClient
+from sms_relay.npro.database import NproDatabase
+from sms_relay.relay.handover import Handover
+from sms_relay.relay.inbound import Inbound
+from sms_relay.relay.results import Results
+from vns.errors import Unavailable
+from vns.messages.duty import sole_relay, watch
+from vns.messages.service import Messages
+from vns.storage.clock import Clock
+from vns.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
+
+def nobody() -> None:
+    """No agent in this process: its poll finds the rows."""
+
+
+class Relay:
+    """Between the platform's messages and one NPro database, whoever serves that one."""
+
+    def __init__(
+        self,
+        db: Database,
+        messages: Messages,
+        npro: NproDatabase,
+        clock: Clock,
+        *,
+        subject: str,
+        result_life: timedelta,
+        inserted: Callable[[], None] = nobody,
+    ) -> None:
+        """`inserted` is called after each insert into MSG_DATA; `subject` is that of long texts."""
+        client = NproClient(npro)
+        self._db = db
+        self._on_duty = False
+        self._results = Results(messages, client, clock, life=result_life)
+        self._handover = Handover(
+            messages,
+            client,
+            clock,
+            subject=subject,
+            on_duty=lambda: self._on_duty,
+            awaited=self._results.watch,
+            inserted=inserted,
+        )
+        self._inbound = Inbound(messages, self._handover.offer)
+
+    async def handle_incoming(self, incoming: Incoming) -> None:
+        """For the links; see Inbound.handle."""
+        await self._inbound.handle(incoming)
+
+    def finished(self, userdata: Sequence[int]) -> None:
+        """For an agent in the same process; see Results.finished."""
+        self._results.finished(userdata)
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_duty(), name="relay-duty")
+            group.create_task(self._handover.run(), name="relay-handover")
+            group.create_task(self._results.run(), name="relay-results")
+
+    async def _keep_duty(self) -> None:
+        while True:
+            try:
+                async with sole_relay(self._db) as connection:
+                    self._on_duty = True
+                    self._handover.hint.set()
+                    await watch(connection)
+            except Unavailable as error:
+                _log.warning("relay: %s", error)
+            finally:
+                self._on_duty = False
+                self._handover.forget()
+            await Wakeup().wait(RETRY_SECONDS)

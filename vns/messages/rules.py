@@ -1,0 +1,236 @@
+"""What a text is, what may be sent of it, and the words for what became of it. Pure."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from vns.numbering.rules import NumberKind, PhoneNumber
+
+SMS_BYTES: Final = 90  # in MS949, as Korean networks count
+LMS_BYTES: Final = 2000
+UCS2_SMS_BYTES: Final = 140  # what one SMPP message carries
+RESEND_WINDOW: Final = timedelta(minutes=10)
+"""A carrier that lost our acknowledgement offers a text again through its next session; later it is a new text."""
+
+NO_NUMBER: Final = 0  # stored as VN where what was dialled is none
+_RECORDED_KINDS = frozenset({NumberKind.SAFE, NumberKind.VOIP, NumberKind.REPRESENTATIVE})
+
+
+class Status(StrEnum):
+    RECEIVED = "received"
+    REFUSED = "refused"
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Kind(StrEnum):
+    SMS = "sms"
+    LMS = "lms"
+    MMS = "mms"
+
+
+class Objection(StrEnum):
+    """Why a text is not sent though the decision would connect; a refusal of the decision has its own reason."""
+
+    UNREADABLE = "unreadable"  # binary, or in no known coding
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    NOT_ENCODABLE = "not_encodable"
+    SENDER_NOT_REGISTERED = "sender_not_registered"
+
+
+CODES: Final[dict[Objection, str]] = {
+    Objection.UNREADABLE: "f",
+    Objection.EMPTY: "q",
+    Objection.TOO_LONG: "o",
+    Objection.NOT_ENCODABLE: "f",
+    Objection.SENDER_NOT_REGISTERED: "i",
+}
+"""The RSLT_CODE2 that an objection would have had in MSG_DATA."""
+
+INCOMPLETE: Final = "incomplete"
+"""Reason of a text of which a part never came: what came is passed on."""
+
+
+class Unencodable(StrEnum):
+    """What happens to characters that MS949 does not have (emoji, other scripts)."""
+
+    TRANSLITERATE = "transliterate"
+    UCS2 = "ucs2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A text as a link hands it over. `text` None: unreadable, then `raw` tells it from others. Its repr is bare.
+
+    `id` becomes the message's. Offered again after an attempt whose commit was not confirmed, it has the same.
+    """
+
+    id: UUID
+    link: str
+    session: str
+    sender: str
+    dialled: str
+    text: str | None
+    raw: bytes = b""
+    incomplete: bool = False
+
+    def __repr__(self) -> str:
+        return f"Arrival(link={self.link!r})"
+
+    @property
+    def identity(self) -> str:
+        """What is the same when a carrier offers the same text again."""
+        body = "text:" + self.text if self.text is not None else "raw:" + self.raw.hex()
+        return "\0".join(("message", self.link, self.sender, self.dialled, body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """The record of an arrival. `duplicate`: it had been recorded before, and nothing was done now."""
+
+    id: UUID
+    status: Status
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Who gets what from whom: national digits and text. Kept encrypted, and only until the message is final."""
+
+    to: str
+    sender: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"Envelope({len(self.text)} characters)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMessage:
+    """A message that is not final yet."""
+
+    id: UUID
+    npro_id: int
+    kind: Kind
+    status: Status
+    envelope: Envelope
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a message. `status` is SENT or final; `sent_at` None: it never left for the carrier."""
+
+    id: UUID
+    status: Status
+    at: datetime
+    sent_at: datetime | None = None
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message as its tenant may see it. `sender` and `recipient` are masked, `vn` is a key."""
+
+    id: UUID
+    binding_id: UUID | None
+    vn: int
+    sender: str | None
+    recipient: str | None
+    status: Status
+    reason: str | None
+    code: str | None
+    kind: Kind
+    received_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePage:
+    """One page of a list, newest first; `next_cursor` None: the last."""
+
+    items: tuple[Message, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sendable:
+    """A text as it will be sent."""
+
+    text: str
+    kind: Kind
+
+
+def sendable(text: str, policy: Unencodable) -> Sendable | Objection:
+    """What to send of `text`. Control characters but line ends and tabs are dropped: no phone shows them."""
+    clean = "".join(
+        character for character in text if character in "\n\r\t" or unicodedata.category(character) not in {"Cc", "Cs"}
+    )
+    if not clean:
+        return Objection.EMPTY
+    if korean_bytes(clean) is None and policy is Unencodable.TRANSLITERATE:
+        written = transliterate(clean)
+        if written is None:
+            return Objection.NOT_ENCODABLE
+        clean = written
+    kind = _kind(clean)
+    return Sendable(text=clean, kind=kind) if kind else Objection.TOO_LONG
+
+
+def _kind(text: str) -> Kind | None:
+    length, single = korean_bytes(text), SMS_BYTES
+    if length is None:
+        length, single = len(text.encode("utf-16-be")), UCS2_SMS_BYTES
+    if length <= single:
+        return Kind.SMS
+    return Kind.LMS if length <= LMS_BYTES else None
+
+
+def korean_bytes(text: str) -> int | None:
+    """Length in MS949, None where MS949 lacks a character. (Python's euc_kr would write 똠 in eight bytes.)"""
+    try:
+        return len(text.encode("cp949"))
+    except UnicodeEncodeError:
+        return None
+
+
+def transliterate(text: str) -> str | None:
+    """`text` in characters that MS949 has; None where a character has neither likeness nor name.
+
+    Letters lose accents that MS949 lacks (é → e), compatibility forms become what they stand for (① stays, ﬁ → fi),
+    and what is left is written as its Unicode name: 😀 → [grinning face]. Marks that only modify the character before
+    them (variation selectors, joiners, skin tones) are dropped. Nothing is turned into a question mark.
+    """
+    pieces = [_piece(character) for character in unicodedata.normalize("NFC", text)]
+    return None if any(piece is None for piece in pieces) else "".join(piece or "" for piece in pieces)
+
+
+def _piece(character: str) -> str | None:
+    if korean_bytes(character) is not None:
+        return character
+    if unicodedata.category(character) in {"Cf", "Mn", "Me"} or 0x1F3FB <= ord(character) <= 0x1F3FF:
+        return ""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", character) if not unicodedata.combining(one))
+    if plain and korean_bytes(plain) is not None:
+        return plain
+    name = unicodedata.name(character, "")
+    return f"[{name.lower()}]" if name else None
+
+
+def recorded_vn(dialled: PhoneNumber | None) -> int:
+    """What a record keeps of the number dialled: a mobile or area number dialled by mistake is not written down."""
+    return dialled.key if dialled is not None and dialled.kind in _RECORDED_KINDS else NO_NUMBER
+
+
+def cipher_context(message_id: UUID) -> bytes:
+    """What an encrypted envelope is tied to."""
+    return b"message:" + message_id.bytes
