@@ -205,6 +205,9 @@ async def test_a_courier_knows_the_malls_that_let_it_look(access: Access, mall: 
     assert (await access.authenticate(issued.secret)).mall_ids == (mall.id,)
     await access.revoke_lookup(ACTOR, courier="courier", mall="mall")
     assert (await access.authenticate(issued.secret)).mall_ids == ()
+    await access.create_tenant(ACTOR, NewTenant(code="another", name="다른 택배", kind=TenantKind.COURIER))
+    await access.grant_lookup(ACTOR, courier="another", mall="mall")
+    assert (await access.authenticate(issued.secret)).mall_ids == ()
     for looks, owns in (("mall", "courier"), ("mall", "mall"), ("courier", "courier")):
         with pytest.raises(InvalidRequest):
             await access.grant_lookup(ACTOR, courier=looks, mall=owns)

@@ -31,6 +31,7 @@ ACTOR = "cli:tester"
 @pytest.fixture
 async def mall(db: Database) -> Principal:
     access, pools = Access(db, Clock()), Pools(db, Clock())
+    await access.create_tenant(ACTOR, NewTenant(code="another", name="다른 몰", kind=TenantKind.MALL))
     tenant = await access.create_tenant(ACTOR, NewTenant(code="mall", name="몰", kind=TenantKind.MALL))
     ranges = [
         ("safe", Service.PERSONAL, "0504-1000-0000", "0504-1000-0099"),
@@ -181,6 +182,30 @@ async def test_rotation_encrypts_what_is_stored_anew(
     assert vns("keys", "list").field("versions") == "1, 2"
     events = [line.split()[3] for line in vns("audit", "tail", "--event", "keys.").out.splitlines()[1:]]
     assert events == ["keys.rotated", "keys.reencrypted"]
+
+
+async def test_what_a_slow_process_still_writes_with_the_old_key_is_found_by_the_second_walk(
+    vns: "Command", db: Database, one_way: Binding, pair: Binding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await stored(db)
+    walks = 0
+
+    async def walk(own_db: Database, ring: KeyRing) -> int:
+        nonlocal walks
+        walks += 1
+        found = await reencrypt_once(own_db, ring)
+        if walks == 1:
+            async with own_db.connection() as connection:
+                await connection.execute(
+                    "update bindings set real_number = $2 where id = $1", one_way.id, before[one_way.id][0]
+                )
+        return found
+
+    monkeypatch.setattr("cli.keys.SETTLED_AFTER", 0)
+    monkeypatch.setattr("cli.keys.reencrypt_once", walk)
+    assert vns("keys", "rotate").field("bindings encrypted anew") == "3"
+    assert {version_of(blob) for row in (await stored(db)).values() for blob in row if blob} == {2}
+    assert set(await stored(db)) == {one_way.id, pair.id}
 
 
 async def test_a_walk_goes_over_every_batch_and_finds_nothing_twice(
