@@ -208,6 +208,43 @@ async def test_after_a_refused_part_no_more_is_sent(make_link: Any, smsc: Any) -
     assert await wire.fence() == []
 
 
+async def test_a_throttled_link_pauses_and_a_full_queue_concerns_one_text(make_link: Any, smsc: Any) -> None:
+    link, wire = await bound(make_link, smsc, throttle_pause=600, throttle_retries=0)
+    for status, goes_on in ((Status.QUEUE_FULL, True), (Status.THROTTLED, False)):
+        task = start(link, outgoing())
+        refused = await wire.expect(Command.SUBMIT_SM)
+        wire.send(pdu.MessageResp(Command.SUBMIT_SM_RESP, refused.sequence, status))
+        assert (await done(task)).retryable
+        following = start(link, outgoing())
+        if goes_on:
+            wire.accept(await wire.expect(Command.SUBMIT_SM), "1")
+            await done(following)
+        else:
+            assert await wire.fence() == []
+            following.cancel()
+
+
+async def test_the_agreed_rate_is_kept(make_link: Any, smsc: Any) -> None:
+    link, wire = await bound(make_link, smsc, rate=0.001)
+    tasks = [start(link, outgoing(number=number)) for number in range(3)]
+    wire.accept(await wire.expect(Command.SUBMIT_SM), "1")
+    assert await wire.fence() == []
+    for task in tasks:
+        task.cancel()
+
+
+async def test_half_of_a_long_text_is_unknown_not_unsent(make_link: Any, smsc: Any) -> None:
+    """The other text takes the only place while the first waits to send its second part."""
+    link, wire = await bound(make_link, smsc, window=1)
+    long, short = start(link, outgoing("가" * 100)), start(link, outgoing("짧다"))
+    wire.accept(await wire.expect(Command.SUBMIT_SM), "half")
+    assert (await wire.expect(Command.SUBMIT_SM)).short_message == "짧다".encode("cp949")
+    wire.cut()
+    outcome = await done(long)
+    assert (outcome.status, outcome.message_ids) == (SubmitStatus.UNKNOWN, ("half",))
+    assert (await done(short)).status is SubmitStatus.UNKNOWN
+
+
 @pytest.mark.parametrize("way", ["payload", "sar"])
 async def test_other_ways_of_a_long_text(make_link: Any, smsc: Any, way: str) -> None:
     link, wire = await bound(make_link, smsc, long_text=way)

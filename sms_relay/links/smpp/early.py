@@ -1,5 +1,8 @@
 """Receipts that overtake the answer to their submit.
 
+What passes wakes up in a later turn of the event loop than the one that calls `end`: the sender, who gets the
+outcome in that turn, is always ahead of it.
+
 An SMSC may deliver so fast that the receipt is there before the submit response that names the message.
 Such a receipt waits until its id is known to whoever sent the message, until every submit that was on its
 way when it came has its outcome (then it belongs to none of them), or until its patience is over.
@@ -12,7 +15,7 @@ REMEMBERED = 20_000  # ids whose receipts need no look at what is on its way
 
 
 class EarlyReceipts:
-    """Owned by one link. `begin` before the first byte of a submit, `end` once its outcome is returned."""
+    """Owned by one link. `begin` before the first byte of a submit, `end` right before its outcome is returned."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience

@@ -174,7 +174,7 @@ class SmppLink:
         try:
             outcome = await self._send_parts(session, frames, ids)
         finally:
-            asyncio.get_running_loop().call_soon(self._early.end, ticket, tuple(ids))
+            self._early.end(ticket, tuple(ids))
         self._count(outcome)
         return outcome
 
