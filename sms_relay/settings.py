@@ -57,7 +57,10 @@ class RelaySettings(BaseSettings):
         names = [link.name for link in self.smpp_links]
         if len(set(names)) != len(names):
             raise ValueError("two entries of VNS_SMPP_LINKS have the same name")
-        return tuple(self.smpp_links)
+        return tuple(
+            link if link.parts_file else link.model_copy(update={"parts_file": self.smpp_parts_file})
+            for link in self.smpp_links
+        )
 
 
 class TextSettings(BaseSettings):

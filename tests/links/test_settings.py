@@ -1,6 +1,7 @@
 """Settings of the links, from the environment."""
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -24,6 +25,8 @@ def test_one_link(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_several_links(monkeypatch: pytest.MonkeyPatch) -> None:
     links = [{"name": "a", "url": "smpp://x:y@h:1"}, {"name": "b", "url": "smpp://x:y@h:2", "carrier": "KTF"}]
     monkeypatch.setenv("VNS_SMPP_LINKS", json.dumps(links))
+    monkeypatch.setenv("VNS_SMPP_PARTS_FILE", "parts.sqlite")
+    assert {link.parts_file for link in RelaySettings().links()} == {Path("parts.sqlite")}
     assert [(link.name, link.port, link.carrier) for link in RelaySettings().links()] == [
         ("a", 1, Carrier.OTHER),
         ("b", 2, Carrier.KTF),

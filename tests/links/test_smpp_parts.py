@@ -37,9 +37,9 @@ async def test_a_repetition_after_the_end_is_noticed_for_a_while() -> None:
     assert await store.add(KEY, part(3), 1) == whole  # not finished: handed over again
     await store.finish(whole, 1)
     assert await store.add(KEY, part(1), 2) is None
-    assert await store.due(before=100, most=100) == []
+    assert await store.due("skt", before=100, most=100) == []
     assert await store.add(KEY, part(1), 2 + REPEATED_WITHIN) is None
-    (again,) = await store.due(before=1000, most=100)
+    (again,) = await store.due("skt", before=1000, most=100)
     assert again.missing == (2, 3)
     await store.close()
 
@@ -53,7 +53,7 @@ async def test_a_reference_used_again_does_not_mix_two_texts() -> None:
     assert whole is not None
     assert b"".join(piece.raw for piece in whole.parts) == b"newpart2part3"
     await store.finish(whole, 7)
-    (left,) = await store.due(before=100, most=100)
+    (left,) = await store.due("skt", before=100, most=100)
     assert [piece.raw for piece in left.parts] == [b"old"]
     await store.close()
 
@@ -77,10 +77,21 @@ async def test_what_is_due() -> None:
     for at, key in enumerate(keys):
         await store.add(key, part(1), at)
         await store.add(key, part(2), at)
-    assert [text.key for text in await store.due(before=2, most=100)] == keys[:2]
-    assert [text.key for text in await store.due(before=0, most=6)] == keys[:2]
-    assert [text.key for text in await store.due(before=0, most=10)] == []
+    assert [text.key for text in await store.due("skt", before=2, most=100)] == keys[:2]
+    assert [text.key for text in await store.due("skt", before=0, most=6)] == keys[:2]
+    assert [text.key for text in await store.due("skt", before=0, most=10)] == []
     await store.close()
+
+
+async def test_two_links_share_a_file(tmp_path: Path) -> None:
+    one, two = PartStore(tmp_path / "parts"), PartStore(tmp_path / "parts")
+    other = PartKey("ktf", "01012345678", "07081234567", 8, 9, 3)
+    await one.add(KEY, part(1), 0)
+    await two.add(other, part(1), 0)
+    assert [text.key for text in await one.due("skt", before=9, most=9)] == [KEY]
+    assert [text.key for text in await two.due("ktf", before=9, most=9)] == [other]
+    await one.close()
+    await two.close()
 
 
 async def test_kept_in_a_file_and_erased_after(tmp_path: Path) -> None:

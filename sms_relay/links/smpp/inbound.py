@@ -166,7 +166,7 @@ class Inbound:
 
     async def sweep(self, now: float) -> None:
         """One round. A text whose handler cannot take it stays for the next."""
-        due = await self._store.due(now - self._config.parts_timeout, self._config.parts_limit)
+        due = await self._store.due(self._config.name, now - self._config.parts_timeout, self._config.parts_limit)
         for gathered in due:
             try:
                 async with asyncio.timeout(self._config.handler_timeout):

@@ -99,9 +99,9 @@ class PartStore:
         """The text is handed over for good: its parts are erased, and repetitions of them recognised."""
         await self._run(lambda: self._finish(gathered, now))
 
-    async def due(self, before: float, most: int) -> list[Gathered]:
-        """Texts whose newest part came before `before`, and the oldest beyond `most` parts in all."""
-        return await self._run(lambda: self._due(before, most))
+    async def due(self, link: str, before: float, most: int) -> list[Gathered]:
+        """A link's texts whose newest part came before `before`, and its oldest beyond `most` parts in all."""
+        return await self._run(lambda: self._due(link, before, most))
 
     async def close(self) -> None:
         await self._run(self._db.close)
@@ -159,16 +159,18 @@ class PartStore:
             )
             self._db.execute("DELETE FROM finished WHERE at < ?", (now - REPEATED_WITHIN,))
 
-    def _due(self, before: float, most: int) -> list[Gathered]:
+    def _due(self, link: str, before: float, most: int) -> list[Gathered]:
         rows = self._db.execute(
             "SELECT key, epoch, max(at), count(*) FROM part GROUP BY key, epoch ORDER BY 3"
         ).fetchall()
-        beyond = sum(row[3] for row in rows) - most
+        texts = [(PartKey.from_column(key), *rest) for key, *rest in rows]
+        texts = [text for text in texts if text[0].link == link]
+        beyond = sum(count for *_, count in texts) - most
         chosen: list[Gathered] = []
-        for key, epoch, newest, count in rows:
+        for key, epoch, newest, count in texts:
             if newest >= before and beyond <= 0:
                 break
-            chosen.append(self._gather(PartKey.from_column(key), epoch))
+            chosen.append(self._gather(key, epoch))
             beyond -= count
         return chosen
 
