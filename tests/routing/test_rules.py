@@ -64,6 +64,12 @@ CASES = [
         (Side.REAL, Presented.VIRTUAL_NUMBER),
         {"show_caller": False},
     ),
+    Case(
+        "one-way, an emergency service calls",
+        Facts(in_pool=True, binding=binding()),
+        (Side.REAL, Presented.VIRTUAL_NUMBER),
+        {"caller": parse("112")},
+    ),
     Case("one-way, withheld", Facts(in_pool=True, binding=binding()), Reason.NOT_A_PARTY, {"caller": None}),
     Case("owner dials its own", Facts(in_pool=True, binding=binding(caller_is=Side.REAL)), Reason.NOT_ALLOWED),
     Case(

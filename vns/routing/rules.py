@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from vns.bindings.rules import CallerId, Channel, Side, Status
-from vns.numbering.rules import PhoneNumber
+from vns.numbering.rules import NumberKind, PhoneNumber
 from vns.pools.rules import Mode
 
 
@@ -113,6 +113,9 @@ class Presented(StrEnum):
 
 Decision = Connect | Refuse
 
+# Whoever these belong to, nobody is to see them as a caller, not even when they really call.
+NEVER_PRESENTED = frozenset({NumberKind.EMERGENCY, NumberKind.SPECIAL})
+
 
 def decide(question: Question, facts: Facts) -> Decision:
     """The first check that objects decides; `steps` tells in words what was looked at."""
@@ -191,6 +194,7 @@ def _live(binding: BindingFacts, at: datetime) -> bool:
 
 
 def _presented(question: Question, binding: BindingFacts) -> Presented:
-    if binding.mode is Mode.ONE_WAY and binding.caller_id is CallerId.CALLER and question.show_caller:
+    wanted = binding.mode is Mode.ONE_WAY and binding.caller_id is CallerId.CALLER and question.show_caller
+    if wanted and question.caller is not None and question.caller.kind not in NEVER_PRESENTED:
         return Presented.CALLER
     return Presented.VIRTUAL_NUMBER
