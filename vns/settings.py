@@ -23,7 +23,5 @@ class Settings(BaseSettings):
         default=Path("var/dev/keys.json"),
         description="The key ring: versions of the encryption key and the blind-index key.",
     )
-    database_pool_size: int = Field(
-        default=8, ge=2, le=200, description="PostgreSQL connections per process."
-    )
+    database_pool_size: int = Field(default=8, ge=2, le=200, description="PostgreSQL connections per process.")
     log_level: str = Field(default="INFO", description="Log level of every process.")
