@@ -1,0 +1,1 @@
+"""Load: the benchmarks of `bin/bench`, and locust's users."""

@@ -1,0 +1,86 @@
+"""What a benchmark found, as JSON, as a table and a plot in docs/."""
+
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "performance.md"
+
+Raw = float | int | str | Mapping[str, "Raw"] | Sequence["Raw"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """`keys`: the contract's, ratios mostly. `raw`: what they were made from."""
+
+    keys: Mapping[str, float | int]
+    raw: Mapping[str, Raw]
+
+    def line(self) -> dict[str, Raw]:
+        """What goes to standard output."""
+        shown: dict[str, Raw] = {name: rounded(value) for name, value in self.keys.items()}
+        return {**shown, "raw": dict(self.raw)}
+
+
+def rounded(value: float) -> float | int:
+    """Four significant digits are more than a shared machine can repeat."""
+    return value if isinstance(value, int) else float(f"{value:.4g}")
+
+
+def spread(values: Sequence[float]) -> dict[str, Raw]:
+    return {
+        "median": rounded(statistics.median(values)),
+        "lowest": rounded(min(values)),
+        "highest": rounded(max(values)),
+        "runs": [rounded(value) for value in values],
+    }
+
+
+def write(name: str, result: Result, heading: str) -> None:
+    """Rewrite the benchmark's part of docs/performance.md, between its two marks, and its plot."""
+    begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+    part = f"{begin}\n{_table(name, result, heading)}\n{end}"
+    text = PAGE.read_text() if PAGE.exists() else "# Performance\n"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    text = pattern.sub(lambda _: part, text) if pattern.search(text) else f"{text.rstrip()}\n\n{part}\n"
+    PAGE.write_text(text)
+    _plot(name, result, heading)
+
+
+def _table(name: str, result: Result, heading: str) -> str:
+    lines = [f"## {heading}", "", f"Measured {datetime.now(UTC):%Y-%m-%d} by `bin/bench {name}`.", ""]
+    lines += ["| key | value |", "|---|---|"]
+    lines += [f"| `{key}` | {rounded(value):,} |" for key, value in result.keys.items()]
+    lines += ["", "| measured | median | lowest | highest |", "|---|---|---|---|"]
+    for what, value in result.raw.items():
+        if isinstance(value, Mapping) and "median" in value:
+            lines.append(f"| {what} | {value['median']:,} | {value['lowest']:,} | {value['highest']:,} |")
+    told = [f"{what} {value}" for what, value in result.raw.items() if isinstance(value, str | int | float)]
+    lines += ["", "Conditions: " + "; ".join(told) + ".", "", f"![{heading}](performance-{name}.svg)"]
+    return "\n".join(lines)
+
+
+def _plot(name: str, result: Result, heading: str) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - a second to import, and not needed for --quick
+
+    mpl.use("svg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    spreads = {what: value for what, value in result.raw.items() if isinstance(value, Mapping) and "runs" in value}
+    figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(spreads) + 1.2))
+    for place, value in enumerate(spreads.values()):
+        runs = value["runs"]
+        if isinstance(runs, Sequence):
+            axes.plot([float(str(run)) for run in runs], [place] * len(runs), "o", color="tab:blue", alpha=0.7)
+    axes.set_yticks(range(len(spreads)), list(spreads))
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_title(heading)
+    axes.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(DOCS / f"performance-{name}.svg", metadata={"Date": None})
+    pyplot.close(figure)
