@@ -5,15 +5,14 @@ import logging
 
 from ivr.ami.messages import CallEnded
 from ivr.ami.records import CallRecord
+from ivr.failures import GONE
 from vns.calls.rules import CallOutcome
 from vns.calls.service import Calls
-from vns.errors import VnsError
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 FINISH_TIMEOUT = 20.0  # seconds
-GONE = (VnsError, TimeoutError, OSError)
 
 
 class Listener:

@@ -9,20 +9,18 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from ivr.ami.actions import list_channels
-from ivr.ami.connection import AmiUnavailable
 from ivr.ami.messages import ChannelListed
 from ivr.ami.records import CallRecord, RecordsFolder
 from ivr.ami.supervisor import AmiSupervisor
+from ivr.failures import GONE
 from vns.calls.rules import CAUSE_UNKNOWN, CallOutcome, HangupBy, Result
 from vns.calls.service import Calls, OpenCall
-from vns.errors import VnsError
 from vns.storage.clock import Clock
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
 KEEP_RECORDS = timedelta(days=7)
-GONE = (VnsError, TimeoutError, OSError, AmiUnavailable)
 
 
 class CatchUp:

@@ -20,7 +20,7 @@ FIELDS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """One ended call in Asterisk's words; times in milliseconds, None where there was nothing to time.
+    """One ended call in Asterisk's words; durations in milliseconds, None where there was nothing to time.
 
     `bridge` '': no bridge answered. `reason` '': it was not refused, or hung up before.
     """
@@ -31,7 +31,7 @@ class CallRecord:
     reason: Reason | None
     dial_status: str
     cause: int
-    dialled_ms: int | None
+    dialled_at: datetime | None
     rang_after_ms: int | None
     answered_ms: int | None
     hangup_by: HangupBy
@@ -48,12 +48,12 @@ class CallRecord:
         call_id_of(unique_id)
         return cls(
             unique_id=unique_id,
-            ended_at=datetime.fromtimestamp(float(ended), UTC),
+            ended_at=_time(ended),
             bridge=bridge,
             reason=Reason(reason) if reason else None,
             dial_status=status,
             cause=int(cause or 0),
-            dialled_ms=_number(dialled),
+            dialled_at=_time(dialled) if dialled else None,
             rang_after_ms=_number(rang),
             answered_ms=_number(answered),
             hangup_by=_hung_up_by(channel, source),
@@ -63,10 +63,11 @@ class CallRecord:
     def outcome(self) -> CallOutcome:
         """What the platform makes of it."""
         result = self._result()
-        dialled_at = self._before_end(self.dialled_ms)
-        ringing_at = None
-        if dialled_at is not None and self.rang_after_ms is not None:
-            ringing_at = dialled_at + timedelta(milliseconds=self.rang_after_ms)
+        ringing_at = answered_at = None
+        if self.dialled_at is not None and self.rang_after_ms is not None:
+            ringing_at = self.dialled_at + timedelta(milliseconds=self.rang_after_ms)
+        if result is Result.ANSWERED and self.answered_ms is not None:
+            answered_at = self.ended_at - timedelta(milliseconds=self.answered_ms)
         cause = cause_of(result)
         return CallOutcome(
             call_id=call_id_of(self.unique_id),
@@ -77,7 +78,7 @@ class CallRecord:
             hangup_by=self._hangup_by(result),
             ended_at=self.ended_at,
             ringing_at=ringing_at,
-            answered_at=self._before_end(self.answered_ms) if result is Result.ANSWERED else None,
+            answered_at=answered_at,
             vn=self.vn,
             arrived_at=min(arrival_of(self.unique_id), self.ended_at) if self.unasked else None,
         )
@@ -97,15 +98,17 @@ class CallRecord:
             return HangupBy.CALLEE
         return self.hangup_by
 
-    def _before_end(self, milliseconds: int | None) -> datetime | None:
-        return self.ended_at - timedelta(milliseconds=milliseconds) if milliseconds is not None else None
-
 
 def _hung_up_by(channel: str, source: str) -> HangupBy:
     """`source`: the channel that hung up first, or the word of the dialplan or of an action that did."""
     if source == channel:
         return HangupBy.CALLER
     return HangupBy.CALLEE if source.startswith("PJSIP/") else HangupBy.PLATFORM
+
+
+def _time(text: str) -> datetime:
+    """Seconds since 1970 with a fraction, as Asterisk writes them."""
+    return datetime.fromtimestamp(float(text), UTC)
 
 
 def _number(text: str) -> int | None:

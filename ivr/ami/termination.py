@@ -6,10 +6,9 @@ import logging
 import asyncpg
 
 from ivr.ami.actions import hangup
-from ivr.ami.connection import AmiUnavailable
 from ivr.ami.supervisor import AmiSupervisor
+from ivr.failures import GONE
 from vns.calls.service import Calls
-from vns.errors import VnsError
 from vns.storage.database import plain_url
 
 log = logging.getLogger(__name__)
@@ -19,7 +18,6 @@ CAUSE = 16  # Q.850: normal clearing
 SCAN_EVERY = 10.0  # seconds; a notice lost with its connection is made good
 CONNECT_TIMEOUT = 10.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds between attempts to listen
-GONE = (VnsError, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Termination:
@@ -77,7 +75,7 @@ class Termination:
             self._wanted.clear()
             try:
                 await self.cut_marked()
-            except (*GONE, AmiUnavailable) as error:
+            except GONE as error:
                 log.warning("calls to cut have to wait: %s", type(error).__name__)
 
     async def cut_marked(self) -> None:

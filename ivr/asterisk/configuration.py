@@ -14,10 +14,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 FOLDERS = ("cache", "etc", "lib", "lib/keys", "log", "prompts", "records", "run", "spool")
 PRIVATE = 0o750
 
-# Q.850 causes with which a target's network turned the call away. Every other cause: unreachable.
+# Q.850 causes with which a target's network turned the call away. Every other cause: unreachable, as is a network
+# that neither answers nor ever rings (18).
 REASON_OF_CAUSE: dict[int, Reason] = {
     17: Reason.BUSY,
-    18: Reason.NO_ANSWER,
     19: Reason.NO_ANSWER,
     21: Reason.BUSY,  # declined: the caller need not know
 }
@@ -31,7 +31,7 @@ _RECORD = "|".join(
         "${REASON}",
         "${DIALSTATUS}",
         "${HANGUPCAUSE}",
-        "${DIALEDTIME_MS}",
+        "${DIALLED_AT}",
         "${RINGTIME_MS}",
         "${ANSWEREDTIME_MS}",
         "${CHANNEL}",
@@ -133,6 +133,7 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "entry": "\n".join(_entry(pattern) for pattern in ("s", "_[+0-9]!", "_[a-zA-Z*#].")),
         "ask": _ask(settings),
         "refusals": "\n".join(_refusal(reason, target.inside) for reason in Reason),
+        "no_response": f'$["${{RINGTIME_MS}}"=""]?vns-answer,{Reason.UNREACHABLE},1:vns-answer,{Reason.NO_ANSWER},1',
         "causes": "\n".join(
             f"exten => c{cause},1,Goto(vns-answer,{reason},1)" for cause, reason in REASON_OF_CAUSE.items()
         ),

@@ -13,7 +13,11 @@ m=audio {port} RTP/AVP 8
 a=rtpmap:8 PCMA/8000
 """
 _VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]"
-_CONTACT = "Contact: <sip:phone@[local_ip]:[local_port];transport=[transport]>"
+_INVITE_VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-[pid]-invite-[call_number]"
+_ACK_KEEPING_PARTIES = """<recv request="ACK" rrs="true"><action>
+<ereg regexp=".*" search_in="hdr" header="From:" assign_to="1"/>
+<ereg regexp=".*" search_in="hdr" header="To:" assign_to="2"/>
+</action></recv>"""
 _ANSWER_HEADERS = "[last_Via:]\n[last_From:]\n[last_To:];tag=[pid]phone[call_number]\n[last_Call-ID:]\n"
 
 
@@ -24,13 +28,14 @@ class Identity:
     from_header: str
     asserted: str | None = None
     privacy: str | None = None
+    contact: str = "phone"  # user part of the Contact
     extra: tuple[str, ...] = ()  # further whole header lines
 
     @classmethod
     def plain(cls, number: str, *, privacy: str | None = None) -> "Identity":
-        """As a carrier hands a subscriber over: the number in From and asserted."""
+        """As a carrier hands a subscriber over: the number in From, Contact and asserted."""
         uri = f"<sip:{number}@carrier.example>"
-        return cls(from_header=uri, asserted=uri, privacy=privacy)
+        return cls(from_header=uri, asserted=uri, privacy=privacy, contact=number)
 
     @classmethod
     def withheld(cls) -> "Identity":
@@ -47,7 +52,8 @@ class Behaviour:
     status: int | None = 200
     ring_seconds: float = 0.1
     hang_up_after: float | None = None
-    extra: tuple[str, ...] = ()  # further whole header lines in the final response
+    contact: str = "phone"  # user part of the Contact
+    extra: tuple[str, ...] = ()  # further whole header lines in every response to the INVITE
 
 
 def caller_scenario(
@@ -56,12 +62,12 @@ def caller_scenario(
     """Calls once, talks, hangs up; or takes what comes. `port`: where its voice is heard."""
     lines = [
         f"INVITE sip:{dialled}@[remote_ip]:[remote_port] SIP/2.0",
-        _VIA,
+        _INVITE_VIA,
         f"From: {identity.from_header};tag=[pid]caller[call_number]",
         f"To: <sip:{dialled}@[remote_ip]:[remote_port]>",
         "Call-ID: [call_id]",
         "CSeq: 1 INVITE",
-        _CONTACT,
+        _contact(identity.contact),
         "Max-Forwards: 70",
         *([f"P-Asserted-Identity: {identity.asserted}"] if identity.asserted else []),
         *([f"Privacy: {identity.privacy}"] if identity.privacy else []),
@@ -73,8 +79,8 @@ def caller_scenario(
     patience = f' timeout="{_ms(give_up_after)}" ontimeout="3"' if give_up_after is not None else ""
     steps = [
         _send(invite, retrans=True),
-        *(f'<recv response="{code}" optional="true"/>' for code in (100, 180, 181, 182, 183)),
-        *(f'<recv response="{code}" optional="true" next="2"/>' for code in FINALS),
+        *(f'<recv response="{code}" optional="true"{patience}/>' for code in (100, 180, 181, 182, 183)),
+        *(f'<recv response="{code}" optional="true" next="2"{patience}/>' for code in FINALS),
         f'<recv response="200" rrs="true"{patience}/>',
         _send(_in_dialog(identity, dialled, "ACK", 1)),
         f'<recv request="BYE" timeout="{_ms(talk_seconds)}" ontimeout="1"/>',
@@ -102,9 +108,10 @@ def caller_scenario(
 def callee_scenario(behaviour: Behaviour, *, address: str, port: int) -> str:
     """Waits for calls to any number. `port`: where its voice is heard."""
     ringing = f' timeout="{_ms(behaviour.ring_seconds)}" ontimeout="1"' if behaviour.status is not None else ""
+    ring = f"SIP/2.0 180 Ringing\n{_ANSWER_HEADERS}[last_CSeq:]\n{_contact(behaviour.contact)}\n"
     steps = [
         '<recv request="INVITE" rrs="true"/>',
-        _send(f"SIP/2.0 180 Ringing\n{_ANSWER_HEADERS}[last_CSeq:]\n{_CONTACT}\nContent-Length: 0\n"),
+        _send(f"{ring}{_lines(behaviour.extra)}Content-Length: 0\n"),
         f'<recv request="CANCEL"{ringing}/>',
         _send(
             "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
@@ -123,30 +130,34 @@ def callee_scenario(behaviour: Behaviour, *, address: str, port: int) -> str:
 
 
 def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
-    extra = "".join(f"{line}\n" for line in behaviour.extra)
+    extra = _lines(behaviour.extra)
     if behaviour.status is None:
         return []
     if behaviour.status != 200:
         head = f"SIP/2.0 {behaviour.status} Turned away\n{_ANSWER_HEADERS}[last_CSeq:]\n{extra}Content-Length: 0\n"
         return [_send(head, retrans=True), '<recv request="ACK"/>']
     body = _SDP.format(address=address, port=port)
-    head = f"SIP/2.0 200 OK\n{_ANSWER_HEADERS}[last_CSeq:]\n{_CONTACT}\n{extra}"
+    head = f"SIP/2.0 200 OK\n{_ANSWER_HEADERS}[last_CSeq:]\n{_contact(behaviour.contact)}\n{extra}"
     steps = [
         _send(f"{head}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}", retrans=True),
-        '<recv request="ACK" rrs="true"/>',
+        _ACK_KEEPING_PARTIES if behaviour.hang_up_after is not None else '<recv request="ACK" rrs="true"/>',
     ]
     after = behaviour.hang_up_after
     limit = f' timeout="{_ms(after)}" ontimeout="2"' if after is not None else ""
-    return [
-        *steps,
+    steps += [
         f'<recv request="BYE"{limit}/>',
         _send(
             "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
         ),
         _jump(9),
+    ]
+    if after is None:
+        return steps
+    return [
+        *steps,
         '<label id="2"/>',
         _send(
-            f"BYE [next_url] SIP/2.0\n{_VIA}\nFrom: [last_To:value]\nTo: [last_From:value]\n[last_Call-ID:]\n"
+            f"BYE [next_url] SIP/2.0\n{_VIA}\nFrom:[$2]\nTo:[$1]\n[last_Call-ID:]\n"
             "CSeq: 1 BYE\nMax-Forwards: 70\nContent-Length: 0\n",
             retrans=True,
         ),
@@ -164,11 +175,11 @@ def _in_dialog(identity: Identity, dialled: str, method: str, number: int) -> st
 
 
 def _of_transaction(identity: Identity, dialled: str, method: str) -> str:
-    """ACK of a refusal, and CANCEL: they carry the branch of the INVITE, which is this scenario's first message."""
+    """ACK of a refusal, and CANCEL: they carry the branch of the INVITE."""
     tag = "[peer_tag_param]" if method == "ACK" else ""
     return (
         f"{method} sip:{dialled}@[remote_ip]:[remote_port] SIP/2.0\n"
-        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-0]\n"
+        f"{_INVITE_VIA}\n"
         f"From: {identity.from_header};tag=[pid]caller[call_number]\n"
         f"To: <sip:{dialled}@[remote_ip]:[remote_port]>{tag}\n"
         f"Call-ID: [call_id]\nCSeq: 1 {method}\nMax-Forwards: 70\nContent-Length: 0\n"
@@ -178,6 +189,14 @@ def _of_transaction(identity: Identity, dialled: str, method: str) -> str:
 def _send(message: str, *, retrans: bool = False) -> str:
     attribute = ' retrans="500"' if retrans else ""
     return f"<send{attribute}><![CDATA[\n\n{message}\n]]></send>"
+
+
+def _contact(user: str) -> str:
+    return f"Contact: <sip:{user}@[local_ip]:[local_port];transport=[transport]>"
+
+
+def _lines(headers: tuple[str, ...]) -> str:
+    return "".join(f"{line}\n" for line in headers)
 
 
 def _jump(label: int) -> str:

@@ -1,5 +1,6 @@
 """A real Asterisk for the session, and for each test a core, two bridges and a carrier with phones."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ivr.asterisk.configuration import Instance, write_configuration
 from ivr.bridge import Bridge, running
 from ivr.prompts.synthesis import build
+from ivr.prompts.texts import PROMPTS
 from ivr.settings import IvrSettings
 from local.accounts import Account
 from local.asterisk import install
@@ -52,8 +55,23 @@ def prompts_dir(server_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def recordings_dir(server_folder: Path) -> Path:
+    """Half a second of a tone in place of every prompt but `ended`, whose synthetic voice is played."""
+    folder = server_folder / "recordings"
+    folder.mkdir()
+    for name in set(PROMPTS) - {"ended"}:
+        command = ["sox", "-n", "-r", "8000", "-c", "1", "-b", "16", str(folder / f"{name}.wav")]
+        subprocess.run([*command, "synth", "0.5", "sine", "400"], check=True, timeout=30)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def switch(
-    server_folder: Path, prompts_dir: Path, new_port: Callable[[], int], new_udp_port: Callable[[], int]
+    server_folder: Path,
+    prompts_dir: Path,
+    recordings_dir: Path,
+    new_port: Callable[[], int],
+    new_udp_port: Callable[[], int],
 ) -> Iterator[Switch]:
     """An Asterisk of its own folder and ports: any number of them run beside one another."""
     named = os.environ.get("VNS_ASTERISK")
@@ -71,6 +89,7 @@ def switch(
         rtp_last_port=first_rtp + RTP_PORTS - 1,
         ring_timeout_seconds=2,
         prompts_dir=prompts_dir,
+        recordings_dir=recordings_dir,
         call_records_dir=instance.folder / "records",
     )
     write_configuration(instance, settings)
@@ -107,6 +126,15 @@ class Platform:
     carrier: Carrier
     core: Settings
     bridges: dict[str, Bridge]
+
+    async def ended_calls(self, count: int = 1) -> list[asyncpg.Record]:
+        """All records of calls, oldest first, once `count` of them have ended."""
+        async with asyncio.timeout(60):
+            while True:
+                async with self.world.db.connection() as connection:
+                    rows: list[asyncpg.Record] = await connection.fetch("select * from calls order by id")
+                if sum(row["ended_at"] is not None for row in rows) >= count:
+                    return rows
 
     @asynccontextmanager
     async def bridge(self, name: str, **settings: object) -> AsyncIterator[Bridge]:
