@@ -55,8 +55,12 @@ make_environment() {
     fi
     if ! up_to_date "$kind"; then
         say "installing the locked packages ($kind)"
-        "$python" -m pip install --quiet --no-input --disable-pip-version-check --require-hashes \
-            -r "$root/requirements/$kind.txt" >&2
+        if ! "$python" -m pip install --no-input --disable-pip-version-check --require-hashes \
+            -r "$root/requirements/$kind.txt" >>"$root/var/setup.log" 2>&1; then
+            say "pip failed (all of it in $root/var/setup.log):"
+            tail -n 5 "$root/var/setup.log" >&2
+            return 1
+        fi
         put_clone_on_path
         wanted_stamp "$kind" >"$root/.venv/.vns-$kind"
     fi

@@ -109,21 +109,29 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def reachable_binaries(account: Account | None) -> Path:
-    """The wheel's binaries, or a copy of them where the account cannot reach the virtual environment."""
+    """The wheel's binaries, or a copy of them where the account cannot reach the virtual environment.
+
+    The copy keeps the wheel's layout: the programs look for their libraries beside the package.
+    """
     binaries = wheel_binaries()
     if can_reach(account, binaries / "postgres"):
         return binaries
     SHARED_PLACE.mkdir(parents=True, exist_ok=True)
-    target = SHARED_PLACE / f"{WHEEL}-{importlib.metadata.version(WHEEL)}-{binaries.parent.name}"
+    package = binaries.parent.parent
+    target = SHARED_PLACE / f"{WHEEL}-{importlib.metadata.version(WHEEL)}"
+    copied = target / package.name / binaries.parent.name / binaries.name
     with _locked(SHARED_PLACE):
         if not target.exists():
             beside = Path(tempfile.mkdtemp(prefix=".copy-", dir=SHARED_PLACE))
-            shutil.copytree(binaries.parent, beside / "pgsql", symlinks=True)
-            (beside / "pgsql").rename(target)
-            beside.rmdir()
-    if not can_reach(account, target / "bin" / "postgres"):
-        raise SetupError(f"{ACCOUNT} cannot run {target}/bin/postgres: is {SHARED_PLACE} closed to it?")
-    return target / "bin"
+            shutil.copytree(binaries.parent, beside / package.name / binaries.parent.name, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, beside / libraries.name, symlinks=True)
+            beside.chmod(0o755)
+            beside.rename(target)
+    if not can_reach(account, copied / "postgres"):
+        raise SetupError(f"{ACCOUNT} cannot run {copied}/postgres: is {SHARED_PLACE} closed to it?")
+    return copied
 
 
 def _data_place(run_dir: Path, account: Account | None) -> Path:

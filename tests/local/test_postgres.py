@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: reachable by its account, closed to others, and back after the worst ends."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from local.accounts import SetupError, can_reach
 from local.children import tied
-from local.postgres import PostgresServer, prepare
+from local.postgres import PostgresServer, prepare, wheel_binaries
 
 Start = Callable[[PostgresServer], "subprocess.Popen[bytes]"]
 
@@ -130,3 +131,26 @@ class TestUnderRoot:
             assert prepare(closed / "var", new_port()).data == server.data, "found again by a second start"
         finally:
             subprocess.run(["rm", "-rf", "--one-file-system", str(place), str(closed)], check=True)
+
+    def test_binaries_out_of_reach_are_copied_whole(
+        self, new_port: Callable[[], int], start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """The virtual environment of a clone below /root: the copy runs without it, libraries included."""
+        place = Path(mkdtemp(prefix="vns-copy-"))
+        place.chmod(0o711)
+        package = wheel_binaries().parent.parent
+        closed = tmp_path / "site-packages"  # pytest's folders are closed to other accounts
+        for source in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(source, closed / source.name, symlinks=True)
+        hidden = closed / wheel_binaries().relative_to(package.parent)
+        monkeypatch.setattr("local.postgres.wheel_binaries", lambda: hidden)
+        monkeypatch.setattr("local.postgres.SHARED_PLACE", place)
+        try:
+            server = prepare(place / "run", new_port())
+            shutil.rmtree(closed)
+            assert server.binaries.is_relative_to(place)
+            process = start(server)
+            process.terminate()
+            process.wait(timeout=30)
+        finally:
+            shutil.rmtree(place)
