@@ -37,6 +37,7 @@ class SmscCentre:
         self._second = (0, 0)
         self._server: asyncio.Server | None = None
         self.submits = 0
+        self.port = 0
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -48,7 +49,8 @@ class SmscCentre:
         """Listens; returns the port, which is chosen by the system for 0."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: EsmeSession(self), host, port)
-        return int(self._server.sockets[0].getsockname()[1])
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self.port
 
     async def stop(self) -> None:
         if self._server is not None:

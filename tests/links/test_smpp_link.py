@@ -56,6 +56,38 @@ async def test_nothing_is_sent_without_a_connection(make_link: Any, smsc: Any) -
     assert not link.connected
 
 
+async def test_who_tries_again_at_once_does_not_keep_the_link_from_connecting(make_link: Any, smsc: Any) -> None:
+    link = await make_link()
+
+    async def serve() -> None:
+        wire = await smsc.connection()
+        await wire.bind()
+        wire.accept(await wire.expect(Command.SUBMIT_SM), "1")
+
+    serving = asyncio.create_task(serve())
+    for _ in range(1_000_000):
+        outcome = await link.submit(outgoing())
+        if outcome.status is not SubmitStatus.NOT_SENT:
+            break
+    assert outcome.status is SubmitStatus.ACCEPTED
+    await serving
+
+
+async def test_a_link_is_down_in_the_moment_it_is_cut(make_link: Any, smsc: Any) -> None:
+    """What runs right behind a lost submit must not find the link up."""
+    link, wire = await bound(make_link, smsc)
+
+    async def send() -> tuple[SubmitStatus, bool]:
+        outcome = await link.submit(outgoing())
+        return outcome.status, link.connected
+
+    task = asyncio.create_task(send())
+    await wire.expect(Command.SUBMIT_SM)
+    wire.cut()
+    async with asyncio.timeout(PATIENCE):
+        assert await task == (SubmitStatus.UNKNOWN, False)
+
+
 async def test_a_refused_bind_is_tried_again_and_logged_once(
     make_link: Any, smsc: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

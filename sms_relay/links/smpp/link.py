@@ -74,7 +74,7 @@ class SmppLink:
 
     @property
     def connected(self) -> bool:
-        return self._session is not None and not self._session.over
+        return self._session is not None
 
     @property
     def on_incoming(self) -> IncomingHandler | None:
@@ -131,15 +131,23 @@ class SmppLink:
         session = await self._connect(inbound)
         try:
             await session.bind()
-            self._session = session
-            self._up.set()
-            self.counters.connections += 1
-            log.info("%s: bound as transceiver", self._config.name)
+            if not session.over:
+                self._session = session
+                self._up.set()
+                self.counters.connections += 1
+                log.info("%s: bound as transceiver", self._config.name)
             return await session.watch()
+        except asyncio.CancelledError:
+            self._closing = True
+            raise
         finally:
-            self._up.clear()
-            self._session = None
+            self._disconnected()
             await session.leave(FAREWELL)
+
+    def _disconnected(self) -> None:
+        """Whoever looks from now on, in this same turn of the loop even, finds the link down."""
+        self._up.clear()
+        self._session = None
 
     async def _connect(self, inbound: Inbound) -> Session:
         config = self._config
@@ -147,7 +155,7 @@ class SmppLink:
         async def take(message: pdu.Message) -> int:
             return await inbound.take(message, session.session_id)
 
-        session = Session(config, take, self._quiet)
+        session = Session(config, take, self._disconnected, self._quiet)
         context = ssl.create_default_context(cafile=config.tls_ca) if config.tls else None
         async with asyncio.timeout(config.connect_timeout):
             await asyncio.get_running_loop().create_connection(lambda: session, config.host, config.port, ssl=context)
@@ -158,7 +166,8 @@ class SmppLink:
     async def submit(self, outgoing: Outgoing) -> SubmitOutcome:
         """See `interface.Link.submit`."""
         session = self._session
-        if session is None or session.over:
+        if session is None:
+            await asyncio.sleep(0)  # a caller that tries again at once must not stop the loop
             reason = Reason.CLOSING if self._closing else Reason.NOT_CONNECTED
             return SubmitOutcome(status=SubmitStatus.NOT_SENT, reason=reason)
         try:

@@ -27,6 +27,7 @@ _FIELD: Final = re.compile(
     rf"\b({_NAMES})\s*[:=][ \t]*(?!(?:{_NAMES})\s*[:=])(\S*)",
     re.IGNORECASE,
 )
+_TEXT: Final = re.compile(r"\btext\s*[:=]", re.IGNORECASE)
 _STATES: Final = {state.value: state for state in ReceiptState}
 _STATE_WORDS: Final = {
     **_STATES,
@@ -88,7 +89,7 @@ def is_receipt(message: Message) -> bool:
 def parse_receipt(message: Message, habits: ReceiptHabits) -> ParsedReceipt:
     """Reads text and parameters; the parameters win where both speak: they cannot be cut off or misread."""
     found = _FIELD.findall(_before_text(message.content.decode("latin-1")))
-    fields = {re.sub(r"[ _]", "", name.lower()): value for name, value in reversed(found)}
+    fields = {name.lower().replace(" ", "").replace("_", ""): value for name, value in reversed(found)}
     return ParsedReceipt(
         message_id=_message_id(message, fields.get("id", ""), habits),
         state=_state(message, fields.get("stat", "")),
@@ -101,7 +102,7 @@ def _before_text(content: str) -> str:
     """The receipt without its `text:` field, which repeats what the sender wrote, and could look like any
     field.
     """
-    match = re.search(r"\btext\s*[:=]", content, re.IGNORECASE)
+    match = _TEXT.search(content)
     return content[: match.start()] if match else content
 
 
@@ -129,23 +130,18 @@ def _error_code(message: Message, word: str | None) -> str:
 
 def _date(word: str, zone: timezone) -> datetime | None:
     """YYMMDDhhmm[ss] or YYYYMMDDhhmm[ss] in the SMSC's zone."""
-    if not word.isascii() or not word.isdigit():
+    if not (word.isascii() and word.isdigit()) or len(word) not in (10, 12, 14):
         return None
-    pattern = {10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S", 14: "%Y%m%d%H%M%S"}.get(len(word))
-    if len(word) == 12 and word.startswith("20") and not _plausible(word):
-        pattern = "%Y%m%d%H%M"
-    if pattern is None:
-        return None
-    try:
-        return datetime.strptime(word, pattern).replace(tzinfo=zone)
-    except ValueError:
-        return None
+    if len(word) == 14:
+        return _from_digits(word, zone)
+    short = _from_digits("20" + word, zone)
+    return short or (_from_digits(word, zone) if len(word) == 12 else None)
 
 
-def _plausible(word: str) -> bool:
-    """Whether twelve digits read as YYMMDDhhmmss; `202611221530` does not (month 26)."""
+def _from_digits(word: str, zone: timezone) -> datetime | None:
+    """YYYYMMDDhhmm[ss]; None where there is no such moment, as `202026…` (month 26) for a long date read as short."""
+    month, day, hour, minute, second = (int(word[at : at + 2] or "0") for at in range(4, 14, 2))
     try:
-        datetime.strptime(word, "%y%m%d%H%M%S")  # noqa: DTZ007 only asked whether it parses
+        return datetime(int(word[:4]), month, day, hour, minute, second, tzinfo=zone)
     except ValueError:
-        return False
-    return True
+        return None

@@ -66,11 +66,15 @@ def _retrieve(answer: asyncio.Future[pdu.Pdu]) -> None:
 
 
 class Session(asyncio.Protocol):
-    """`take` is awaited for each deliver_sm and gives the command_status it is answered with."""
+    """`take` is awaited for each deliver_sm and gives the command_status it is answered with.
 
-    def __init__(self, config: SmppLinkConfig, take: TakeMessage, quiet: Quiet) -> None:
+    `ended` is called once, in the very moment the connection is over.
+    """
+
+    def __init__(self, config: SmppLinkConfig, take: TakeMessage, ended: Callable[[], None], quiet: Quiet) -> None:
         self._config = config
         self._take = take
+        self._ended = ended
         self._quiet = quiet
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -347,6 +351,7 @@ class Session(asyncio.Protocol):
         if self._over.done():
             return
         self._over.set_result(why)
+        self._ended()
         self._out.clear()
         for waiting in self._waiting.values():
             if not waiting.answer.done():
