@@ -53,9 +53,10 @@ with stripe as (
 )"""
 HAS_FRESH = "select exists (select from pool_stripes where pool_id = $1 and next_key <= last_key)"
 
+# A scalar subquery, not `not exists`: the planner would join with all of `numbers`, row locks held meanwhile.
 _TAKE_FRESH = """
 select n as vn from moved, generate_series(first, last) as n
-where not exists (select from numbers where numbers.vn = n)
+where (select numbers.vn from numbers where numbers.vn = n) is null
 """
 TAKE_FRESH = _MOVED_STRIPE.format(choice=_FREE_STRIPE) + _TAKE_FRESH
 TAKE_FRESH_WAITING = _MOVED_STRIPE.format(choice=_NEXT_STRIPE) + _TAKE_FRESH
