@@ -82,6 +82,12 @@ def test_spellings(text: str, tlvs: Tlvs, expected: tuple[str | None, ReceiptSta
     assert parse_receipt(message(text, tlvs), AS_IS) == ParsedReceipt(*expected)
 
 
+def test_a_receipt_written_in_ucs2() -> None:
+    raw = "id:77 stat:EXPIRED err:005".encode("utf-16-be")
+    receipt = Message(Command.DELIVER_SM, 1, "1", "2", raw, data_coding=8, esm_class=4)
+    assert parse_receipt(receipt, AS_IS) == ParsedReceipt("77", ReceiptState.EXPIRED, "5", None)
+
+
 @pytest.mark.parametrize(
     ("one", "notation", "other", "other_notation"),
     [
@@ -112,10 +118,17 @@ def test_what_is_a_receipt(esm_class: int, tlvs: Tlvs, expected: bool) -> None:
     assert is_receipt(message("id:1 stat:DELIVRD", tlvs, esm_class)) is expected
 
 
-@given(st.binary(max_size=254), st.dictionaries(st.sampled_from(Tag), st.binary(max_size=12)))
-def test_any_receipt_is_read(content: bytes, tlvs: dict[Tag, bytes]) -> None:
+@given(st.binary(max_size=254), st.dictionaries(st.sampled_from(Tag), st.binary(max_size=12)), st.integers(0, 255))
+def test_any_receipt_is_read(content: bytes, tlvs: dict[Tag, bytes], coding: int) -> None:
     receipt = Message(
-        Command.DELIVER_SM, 1, "1", "2", content, esm_class=4, tlvs={int(tag): value for tag, value in tlvs.items()}
+        Command.DELIVER_SM,
+        1,
+        "1",
+        "2",
+        content,
+        coding,
+        esm_class=4,
+        tlvs={int(tag): value for tag, value in tlvs.items()},
     )
     parsed = parse_receipt(receipt, AS_IS)
     assert parsed.message_id is None or parsed.message_id

@@ -10,6 +10,7 @@ from typing import Final
 
 from sms_relay.links.interface import ReceiptState
 from sms_relay.links.smpp.pdu import Message, Tag
+from sms_relay.links.smpp.text import UCS2_CODING
 
 
 class IdNotation(Enum):
@@ -88,7 +89,8 @@ def is_receipt(message: Message) -> bool:
 
 def parse_receipt(message: Message, habits: ReceiptHabits) -> ParsedReceipt:
     """Reads text and parameters; the parameters win where both speak: they cannot be cut off or misread."""
-    found = _FIELD.findall(_before_text(message.content.decode("latin-1")))
+    coding = "utf-16-be" if message.data_coding == UCS2_CODING else "latin-1"
+    found = _FIELD.findall(_before_text(message.content.decode(coding, "replace")))
     fields = {name.lower().replace(" ", "").replace("_", ""): value for name, value in reversed(found)}
     return ParsedReceipt(
         message_id=_message_id(message, fields.get("id", ""), habits),
