@@ -41,6 +41,7 @@ MODULES = (
     "res_rtp_asterisk",
     "res_sorcery_config",
 )
+PHASES = {"Retrieving", "Extracting", "Unpacking", "Configuring"}  # of debootstrap, in its own words
 Tell = Callable[[str], None]
 
 
@@ -120,7 +121,7 @@ def _build(folder: Path, tell: Tell) -> None:
 def _run_build(command: list[str], log: Path, tell: Tell) -> None:
     """Run debootstrap; one progress line for each of its phases."""
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
-    phase = ""
+    seen: set[str] = set()
     with (
         log.open("w") as kept,
         subprocess.Popen(
@@ -131,10 +132,9 @@ def _run_build(command: list[str], log: Path, tell: Tell) -> None:
         for line in process.stdout:
             kept.write(line)
             words = line.removeprefix("I: ").split()
-            if line.startswith("I: ") and words and words[0] != phase:
-                phase = words[0]
-                if phase in {"Retrieving", "Extracting", "Unpacking", "Configuring"}:
-                    tell(f"Asterisk: {phase.lower()} packages")
+            if line.startswith("I: ") and words and words[0] in PHASES - seen:
+                seen.add(words[0])
+                tell(f"Asterisk: {words[0].lower()} packages")
     if process.returncode != 0:
         last = log.read_text().strip().splitlines()[-3:]
         raise SetupError(f"Asterisk: debootstrap failed (all of it in {log}): {' / '.join(last)}")

@@ -14,7 +14,7 @@ from local import redis
 from local.accounts import Account, service_account
 from local.asterisk import ACCOUNT as ASTERISK_ACCOUNT
 from local.postgres import ORPHAN_SECONDS, PostgresServer, clear_lock
-from local.readiness import api_ready, asterisk_answers, connected_to, listens, redis_answers
+from local.readiness import all_of, api_ready, asterisk_answers, connected_to, listens, redis_answers
 from local.secret_files import kept_secret
 from local.settings import ROOT, LocalSettings
 from local.supervisor import Part
@@ -180,17 +180,29 @@ def smsc_part(settings: LocalSettings, where: Addresses, environ: Mapping[str, s
 
 
 def platform_parts(settings: LocalSettings, where: Addresses, environ: Mapping[str, str]) -> list[Part]:
-    """Bridges, relay, worker and API: what needs the servers, and starts together."""
+    """Bridges, relay, worker and API: what needs the servers, and starts together.
+
+    Bridges and relay count as ready once they are connected to the Asterisk and the SMSC that run here; nobody waits
+    for the operator's own.
+    """
     database = urlsplit(where.database_url).port or 5432
     npro = urlsplit(where.npro_database_url).port or 5432
+    asterisk = [settings.ami_port] if settings.ami_url is None else []
+    smsc = [settings.smsc_port] if settings.smpp_url is None else []
     bridges = [
-        module_part(f"bridge-{name}", "ivr", ["--name", name, "--port", str(port)], environ, listens(port))
+        module_part(
+            f"bridge-{name}",
+            "ivr",
+            ["--name", name, "--port", str(port)],
+            environ,
+            all_of(listens(port), connected_to(*asterisk)),
+        )
         for name, port in (("a", settings.agi_port_a), ("b", settings.agi_port_b))
     ]
     api = [
         module_part(f"api-{number}", "api", [], environ, api_ready(settings.http_port))
         for number in range(1, API_PROCESSES + 1)
     ]
-    relay = module_part("relay", "sms_relay", [], environ, connected_to(database, npro))
+    relay = module_part("relay", "sms_relay", [], environ, connected_to(database, npro, *smsc))
     worker = module_part("worker", "vns.maintenance", [], environ, connected_to(database))
     return [*bridges, relay, worker, *api]

@@ -17,7 +17,7 @@ from local.accounts import Account, SetupError
 from local.children import tied
 from local.readiness import Ready
 
-PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0)  # seconds before the next start; the last one repeats: always below 5
+PAUSES = (0.2, 0.5, 1.0, 1.5, 2.0)  # seconds before the next start; the last one repeats: always below 5
 STEADY_SECONDS = 60.0  # after this long the pauses begin anew
 ASK_AGAIN = 0.1  # seconds between two questions whether a part is ready
 LOG_LIMIT = 50_000_000  # bytes; a longer log is put aside at the next start of its part

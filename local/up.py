@@ -50,6 +50,9 @@ def tell(line: str) -> None:
 def sole_owner(run_dir: Path) -> Iterator[None]:
     """The kernel gives the lock back however this process ends. Raises SetupError when another runs here."""
     run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir.chmod(0o711)  # the servers' accounts pass through; texts and traces in it are for its owner
+    for private in ("log", "demo"):
+        (run_dir / private).mkdir(exist_ok=True, mode=0o700)
     with (run_dir / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -174,12 +177,14 @@ def _fresh_folder(folder: Path) -> None:
 
 async def play_story() -> bool:
     """The demo, as a program of its own; whether every step was right."""
-    story = await asyncio.create_subprocess_exec(sys.executable, "-P", "-m", "local.demo", cwd=ROOT)
+    story = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "local.demo", cwd=ROOT, start_new_session=True
+    )
     try:
         return await story.wait() == 0
     finally:
         if story.returncode is None:
-            story.terminate()
+            story.send_signal(SIGINT)  # it hangs its phones up
             await story.wait()
 
 

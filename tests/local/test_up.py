@@ -13,6 +13,8 @@ import httpx
 import psutil
 import pytest
 
+from local.postgres import PostgresServer
+
 pytestmark = [pytest.mark.asterisk, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,3 +180,29 @@ def test_the_command_line_works_on_the_running_platform(up: Callable[[], Up], en
     )
     assert shown.returncode == 0, shown.stderr
     assert "1877" in shown.stdout
+
+
+def test_servers_of_the_operator_are_used_and_not_started(
+    environment: dict[str, str],
+    up: Callable[[], Up],
+    postgres: PostgresServer,
+    database_url: str,
+    empty_database_url: str,
+    redis_url: str,
+    server_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    postgres.query(f"alter database {empty_database_url.rpartition('/')[2]} set timezone to 'Asia/Seoul'")
+    named = {
+        "VNS_RUN_DIR": str(server_folder / "up-named"),
+        "VNS_DATABASE_URL": database_url,
+        "VNS_NPRO_DATABASE_URL": empty_database_url,
+        "VNS_REDIS_URL": redis_url,
+    }
+    for name, value in named.items():
+        monkeypatch.setitem(environment, name, value)
+    one = up()
+    assert one.credentials["database_url"] == database_url
+    with one.client() as client:
+        allocate(client)
+    assert not {"postgres", "redis-server"} & {part.name() for part in one.parts()}
