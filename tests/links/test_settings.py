@@ -1,6 +1,7 @@
 """Settings of the links, from the environment."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,12 @@ def test_several_links(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_addresses_that_cannot_be_used(url: str) -> None:
     with pytest.raises(ValidationError):
         SmppLinkConfig(url=url)
+
+
+def test_the_document_names_every_field_and_its_example_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "smpp-links.md").read_text(encoding="utf-8")
+    assert [name for name in SmppLinkConfig.model_fields if f"`{name}`" not in document] == []
+    example = re.search(r"VNS_SMPP_LINKS='(.*?)'", document, re.DOTALL)
+    assert example is not None
+    monkeypatch.setenv("VNS_SMPP_LINKS", example[1])
+    assert [(link.name, link.tls) for link in RelaySettings().links()] == [("skt", True), ("kt", False)]
