@@ -33,7 +33,8 @@ SOX = Need(program="sox", package="sox")
 DEBOOTSTRAP = Need(program="debootstrap", package="debootstrap")
 MARIADB = Need(program="mariadbd", package="mariadb-server", service="mariadb")
 KANNEL = Need(program="bearerbox", package="kannel", service="kannel")
-FOR_TESTS = (REDIS, SIPP, ESPEAK, SOX, DEBOOTSTRAP, MARIADB)
+NPM = Need(program="npm", package="npm")
+FOR_TESTS = (REDIS, SIPP, ESPEAK, SOX, DEBOOTSTRAP, MARIADB, KANNEL, NPM)
 
 
 def needs_of(settings: LocalSettings, *, demo: bool) -> list[Need]:
