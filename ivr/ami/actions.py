@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A name and its headers. Raises ValueError for a character that could end a line."""
+    """A name and its headers; `lists`: the answer is followed by events that belong to it.
+
+    Raises ValueError for a character that could end a line.
+    """
 
     name: str
     headers: tuple[tuple[str, str], ...] = ()
+    lists: bool = False
 
     def __post_init__(self) -> None:
         for text in (self.name, *(part for header in self.headers for part in header)):
@@ -26,7 +30,7 @@ def hangup(channel: str, cause: int) -> Action:
 
 
 def list_channels() -> Action:
-    return Action("CoreShowChannels")
+    return Action("CoreShowChannels", lists=True)
 
 
 def originate(

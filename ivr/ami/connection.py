@@ -113,12 +113,11 @@ class AmiConnection:
         """Send once and wait for the answer. Raises AmiUnavailable when there is none, sent or not."""
         if self._manager.gone.is_set():
             raise AmiUnavailable("the manager interface is gone")
-        fields = {"Action": action.name}
-        for name, value in action.headers:
-            if name in fields:
-                raise ValueError(f"header {name} twice")
-            fields[name] = value
-        future = self._manager.send_action(fields)
+        fields: dict[str, str | list[str]] = {"Action": action.name}
+        for name in dict.fromkeys(name for name, _ in action.headers):
+            fields[name] = [value for header, value in action.headers if header == name]
+        # without False, an Originate is answered only when the call has been taken, not when it is under way
+        future = self._manager.send_action(fields, as_list=None if action.lists else False)
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._unless_gone(future)

@@ -1,0 +1,170 @@
+"""The question port on a real socket: what panoramisk's server would do wrong, and what a bridge does under stress."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ivr.agi import server as server_module
+from ivr.agi.server import AgiRequest, AgiServer, Answer
+
+GREETING = (
+    b"agi_network: yes\nagi_network_script: question\nagi_request: agi://127.0.0.1/question\n"
+    b"agi_channel: PJSIP/trunk-1\nagi_uniqueid: vns-1700000000.1\nagi_arg_1: 0504%2C1\nagi_arg_2: %EC%9D%B4%0A%22\n\n"
+)
+
+
+class Bridge:
+    """Answers with what it is given, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[AgiRequest] = []
+        self.answer: Answer | Exception = {"ACT": "connect", "NUM": "010"}
+
+    async def ask(self, request: AgiRequest) -> Answer:
+        self.asked.append(request)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Line:
+    """One connection, as Asterisk makes it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def ask(self, data: bytes = GREETING) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def read(self) -> bytes:
+        """What comes until the end of a line, b'' at the end."""
+        async with asyncio.timeout(20):
+            return await self.reader.readline()
+
+
+@asynccontextmanager
+async def question_port(bridge: Bridge) -> AsyncIterator[int]:
+    server = AgiServer("question", bridge.ask)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        yield port
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def line_to(port: int) -> AsyncIterator[Line]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.close()
+
+
+async def works(port: int) -> bool:
+    async with line_to(port) as line:
+        await line.ask()
+        command = await line.read()
+        await line.ask(b"200 result=1\n")
+        return command.startswith(b"SET VARIABLE") and await line.read() == b""
+
+
+async def test_one_command_answers_and_the_line_closes() -> None:
+    bridge = Bridge()
+    async with question_port(bridge) as port, line_to(port) as line:
+        await line.ask()
+        assert await line.read() == b'SET VARIABLE ARRAY(ACT,NUM) "connect,010"\n'
+        await line.ask(b"200 result=1\n")
+        assert await line.read() == b""
+    [asked] = bridge.asked
+    assert (asked.unique_id, asked.channel) == ("vns-1700000000.1", "PJSIP/trunk-1")
+    assert asked.arguments == ("0504,1", '이\n"')
+
+
+async def test_a_client_that_connects_and_closes() -> None:
+    """panoramisk's handler would read nothing for ever and freeze the whole event loop."""
+    async with question_port(Bridge()) as port:
+        for _ in range(3):
+            async with line_to(port):
+                pass
+        assert await works(port)
+
+
+async def test_half_a_question_then_the_end() -> None:
+    bridge = Bridge()
+    async with question_port(bridge) as port:
+        async with line_to(port) as line:
+            await line.ask(GREETING[:40])
+        assert await works(port)
+    assert len(bridge.asked) == 1
+
+
+async def test_a_client_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_TIMEOUT", 0.05)
+    async with question_port(Bridge()) as port, line_to(port) as line:
+        assert await line.read() == b""
+
+
+async def test_a_question_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LONGEST_REQUEST", 1_000)
+    async with question_port(Bridge()) as port:
+        async with line_to(port) as line:
+            await line.ask(b"agi_arg_1: " + b"x" * 100_000)
+            with pytest.raises(ConnectionError):
+                assert await line.read() == b""
+                raise ConnectionResetError  # closed without a reset is as good
+        assert await works(port)
+
+
+async def test_a_question_in_single_bytes() -> None:
+    bridge = Bridge()
+    async with question_port(bridge) as port, line_to(port) as line:
+        for position in range(len(GREETING)):
+            await line.ask(GREETING[position : position + 1])
+        assert (await line.read()).startswith(b"SET VARIABLE")
+        await line.ask(b"200 result=1\n")
+
+
+async def test_another_script_is_not_answered() -> None:
+    bridge = Bridge()
+    async with question_port(bridge) as port, line_to(port) as line:
+        await line.ask(GREETING.replace(b"script: question", b"script: shell"))
+        assert await line.read() == b""
+    assert bridge.asked == []
+
+
+@pytest.mark.parametrize("reply", [b"HANGUP\n", b"200 result=-1\n", b"510 Invalid\n", b"nonsense\n", b""])
+async def test_an_answer_that_is_not_taken_harms_nobody(reply: bytes) -> None:
+    async with question_port(Bridge()) as port:
+        async with line_to(port) as line:
+            await line.ask()
+            await line.read()
+            await line.ask(reply)
+        assert await works(port)
+
+
+async def test_an_answer_never_acknowledged_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "COMMAND_TIMEOUT", 0.05)
+    async with question_port(Bridge()) as port, line_to(port) as line:
+        await line.ask()
+        await line.read()
+        assert await line.read() == b""
+
+
+@pytest.mark.parametrize("value", ['"', "\\", "a\nEXEC System", "a\rb"])
+async def test_a_value_cannot_become_a_command(value: str) -> None:
+    bridge = Bridge()
+    bridge.answer = {"ACT": value}
+    async with question_port(bridge) as port, line_to(port) as line:
+        await line.ask()
+        assert await line.read() == b""
+
+
+async def test_many_questions_at_once_do_not_wait_for_one_another() -> None:
+    """A stalled client holds up nobody."""
+    async with question_port(Bridge()) as port, line_to(port) as stalled:
+        await stalled.ask(GREETING[:10])
+        assert await asyncio.gather(*(works(port) for _ in range(50))) == [True] * 50
