@@ -69,14 +69,13 @@ class Sender:
             group.create_task(self._outcomes.run())
             while True:
                 free = self._window - len(self.in_flight)
-                taken = 0
                 ready = self._on_duty() and self._link() is not None and not self._stopping
                 if ready and free >= max(1, self._window // 4):
-                    taken = await self._take(group, free)
+                    await self._take(group, free)
                 if self._pausing:
                     self._pausing = False
                     await Wakeup().wait(self._poll_seconds)
-                elif taken < free:
+                else:
                     await self.hint.wait(self._poll_seconds)
 
     async def drain(self, seconds: float) -> None:
@@ -89,7 +88,7 @@ class Sender:
         except TimeoutError:
             _log.warning("sender: %d texts still without an outcome", len(self.in_flight))
 
-    async def _take(self, group: asyncio.TaskGroup, free: int) -> int:
+    async def _take(self, group: asyncio.TaskGroup, free: int) -> None:
         try:
             if self._unsure_take:
                 await self._store.give_back(self.in_flight)
@@ -99,11 +98,10 @@ class Sender:
             self._unsure_take = False
         except NproError as error:
             _log.warning("sender: %s", error)
-            return 0
+            return
         self.in_flight.update(row.seq for row in rows)
         for row in rows:
             group.create_task(self._send(row))
-        return len(rows)
 
     def _link(self) -> Link | None:
         return next((link for link in self._links if link.connected), None)

@@ -4,6 +4,7 @@ The intent stands in the platform's database before the row does. A message that
 cannot be in MSG_DATA; any other (after a crash, after a lost answer) is looked up by USERDATA first.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -48,11 +49,16 @@ class Handover:
         self._inserted = inserted
         self._fresh: dict[int, OpenMessage] = {}
         self._tried: dict[int, OpenMessage] = {}
+        self._reloaded: set[int] = set()
 
     def offer(self, message: OpenMessage) -> None:
-        """A message just recorded by this process."""
-        self._fresh[message.npro_id] = message
-        self.hint.set()
+        """A message just recorded by this process.
+
+        Between its commit and this call a reload may have found it: then it is on its way already.
+        """
+        if message.npro_id not in self._reloaded:
+            self._fresh[message.npro_id] = message
+            self.hint.set()
 
     def forget(self) -> None:
         """The duty was lost: another relay may have handed over what is known here."""
@@ -61,19 +67,19 @@ class Handover:
 
     async def run(self) -> None:
         """Hands over until cancelled."""
-        reload_in = 0.0
+        loop = asyncio.get_running_loop()
+        reload_at = 0.0
         while True:
             try:
                 if self._on_duty():
-                    if reload_in <= 0:
+                    if loop.time() >= reload_at:
                         await self._reload()
-                        reload_in = RELOAD_SECONDS
+                        reload_at = loop.time() + RELOAD_SECONDS
                     await self._hand_all()
             except (NproError, Unavailable) as error:
                 _log.warning("hand-over: %s", error)
                 await Wakeup().wait(RETRY_SECONDS)
-            if not await self.hint.wait(RETRY_SECONDS):
-                reload_in -= RETRY_SECONDS
+            await self.hint.wait(RETRY_SECONDS)
 
     async def _reload(self) -> None:
         """What is queued though this process does not know of it: from before its start, or of an unsure commit."""
@@ -81,6 +87,7 @@ class Handover:
         while batch := await self._messages.pending_handover(after=after):
             for message in batch:
                 if message.npro_id not in self._fresh:
+                    self._reloaded.add(message.npro_id)
                     self._tried.setdefault(message.npro_id, message)
             after = batch[-1].npro_id
 

@@ -206,6 +206,34 @@ async def test_what_was_certainly_not_sent_is_tried_again(database: NproDatabase
     assert len(link.sent) == 2
 
 
+async def a_turn_of_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+    loop.call_soon(turn.set_result, None)
+    await turn
+
+
+async def test_many_more_rows_than_the_window_holds_are_sent_once_each(database: NproDatabase) -> None:
+    at_once: list[int] = []
+    open_now = 0
+
+    async def slowly(outgoing: Outgoing) -> SubmitOutcome:
+        nonlocal open_now
+        open_now += 1
+        at_once.append(open_now)
+        await a_turn_of_the_loop()
+        open_now -= 1
+        return await link.take(outgoing)
+
+    link = ScriptedLink(slowly)
+    seqs = [await add(database) for _ in range(50)]
+    async with running(database, link):
+        for seq in seqs:
+            await becomes(database, seq, SENT)
+    assert sorted(int(one.id) for one in link.sent) == seqs
+    assert max(at_once) <= FAST.window
+
+
 async def test_nothing_is_taken_while_no_link_is_up(database: NproDatabase) -> None:
     link = ScriptedLink()
     link.connected = False
