@@ -35,9 +35,12 @@ class KeyWith(SecurityBase):
         return principal
 
 
+may_write = KeyWith(Scope.BINDINGS_WRITE)
+may_look_up = KeyWith(Scope.DELIVERIES_READ)
+
 BindingsReader = Annotated[Principal, Depends(KeyWith(Scope.BINDINGS_READ))]
-BindingsWriter = Annotated[Principal, Depends(KeyWith(Scope.BINDINGS_WRITE))]
-DeliveriesReader = Annotated[Principal, Depends(KeyWith(Scope.DELIVERIES_READ))]
+BindingsWriter = Annotated[Principal, Depends(may_write)]
+DeliveriesReader = Annotated[Principal, Depends(may_look_up)]
 CallsReader = Annotated[Principal, Depends(KeyWith(Scope.CALLS_READ))]
 MessagesReader = Annotated[Principal, Depends(KeyWith(Scope.MESSAGES_READ))]
 PoolsReader = Annotated[Principal, Depends(KeyWith(Scope.POOLS_READ))]

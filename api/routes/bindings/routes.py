@@ -4,10 +4,11 @@ import json
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
-from pydantic import ValidationError
+from fastapi import APIRouter, Query, Request
+from pydantic import TypeAdapter, ValidationError
 
 from api.answers import Json, json_list, problems
+from api.by_hand import documented, json_of, parameter, value_of
 from api.problems import ShapeError, as_vns_error, problem_of
 from api.routes.bindings.schemas import (
     BatchOut,
@@ -24,7 +25,7 @@ from api.routes.bindings.schemas import (
     ReleaseOut,
     render,
 )
-from api.security import BindingsReader, BindingsWriter
+from api.security import BindingsReader, BindingsWriter, may_write
 from api.services import services_of
 from vns import errors
 from vns.bindings.rules import Allocation, AllocationRequest
@@ -32,6 +33,8 @@ from vns.bindings.service import ReleaseOutcome
 from vns.numbering.rules import parse
 
 router = APIRouter(prefix="/v1/bindings", tags=["bindings"])
+
+_idempotency_key = TypeAdapter[str](IdempotencyKey)
 
 _ALLOCATION_PROBLEMS = (
     errors.InvalidNumber,
@@ -57,24 +60,15 @@ _ALLOCATION_PROBLEMS = (
         200: {"model": BindingOut, "description": "A live binding that `ensure` found."},
         **problems(*_ALLOCATION_PROBLEMS, errors.IdempotencyMismatch, body=True),
     },
+    openapi_extra=documented(parameter("Idempotency-Key", "header", _idempotency_key), body=NewBinding),
 )
-async def create_binding(
-    request: Request,
-    principal: BindingsWriter,
-    body: NewBinding,
-    idempotency_key: Annotated[
-        IdempotencyKey | None,
-        Header(
-            description="The same key within 24 hours gets the same answer again.",
-            examples=["order-640123456789"],
-        ),
-    ] = None,
-) -> Json:
-    allocation = await services_of(request).bindings.allocate(principal, body.request(), idempotency_key)
-    return _allocated(allocation)
-
-
-def _allocated(allocation: Allocation) -> Json:
+async def create_binding(request: Request) -> Json:
+    principal = await may_write(request)
+    key = request.headers.get("idempotency-key")
+    if key is not None:
+        key = value_of(_idempotency_key, key, root="header.idempotency-key")
+    body = json_of(NewBinding, await request.body())
+    allocation = await services_of(request).bindings.allocate(principal, body.request(), key)
     if allocation.stored_body is not None and allocation.stored_status is not None:
         return Json(allocation.stored_body, status_code=allocation.stored_status)
     return Json(_rendered(allocation), status_code=201 if allocation.created else 200)
@@ -92,12 +86,7 @@ def _rendered(allocation: Allocation) -> str:
     summary="Allocate up to 1,000 virtual numbers",
     response_model=BatchOut,
     responses=problems(body=True),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{NewBindings.__name__}"}}},
-        }
-    },
+    openapi_extra={"requestBody": documented(body=NewBindings)["requestBody"]},
 )
 async def create_bindings(request: Request, principal: BindingsWriter, body: RawBatch) -> Json:
     asked = [_judged(item, f"items.{place}") for place, item in enumerate(body.items)]

@@ -27,7 +27,11 @@ MAX_TTL: Final = 2_147_483_647  # seconds, as PostgreSQL's integer holds them
 Channels = Annotated[list[Channel], Field(min_length=1, max_length=2, description="What the binding is for.")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=MAX_TTL)]
 Flag = Annotated[bool, Field(strict=True)]
-IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+IdempotencyKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
+    Field(description="The same key within 24 hours gets the same answer again.", examples=["order-640123456789"]),
+]
 
 _ONE_WAY_EXAMPLE: Final[dict[str, Any]] = {
     "mode": "one_way",

@@ -1,18 +1,22 @@
 """Routes of deliveries: a courier looks a safe number up by waybill."""
 
 import json
-from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
 
 from api.answers import Json, json_list, problems
+from api.by_hand import documented, parameter, value_of
 from api.problems import problem_of
-from api.routes.deliveries.schemas import DeliveryOptions, DeliveryOut, Lookup, LookupOut, render
-from api.security import DeliveriesReader
+from api.routes.deliveries.schemas import DeliveryOptions, DeliveryOut, Lookup, LookupOut, TenantCode, render
+from api.security import DeliveriesReader, may_look_up
 from api.services import services_of
 from api.wire import Reference
 from vns import errors
 from vns.bindings.service import Delivery
+
+_reference = TypeAdapter[str](Reference)
+_options = TypeAdapter(DeliveryOptions)
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 
@@ -44,14 +48,16 @@ def _item(reference: str, outcome: Delivery | errors.VnsError) -> str:
     summary="The safe number of one delivery",
     response_model=DeliveryOut,
     responses=problems(errors.NotFound, errors.AmbiguousReference),
+    openapi_extra=documented(
+        parameter("reference", "path", _reference, required=True),
+        parameter("tenant", "query", TypeAdapter(TenantCode)),
+    ),
 )
-async def get_delivery(
-    request: Request,
-    principal: DeliveriesReader,
-    reference: Annotated[Reference, Path()],
-    options: Annotated[DeliveryOptions, Query()],
-) -> Json:
-    (found,) = await services_of(request).bindings.deliveries(principal, [reference], tenant=options.tenant)
+async def get_delivery(request: Request) -> Json:
+    principal = await may_look_up(request)
+    reference = value_of(_reference, request.path_params["reference"], root="path.reference")
+    tenant = value_of(_options, dict(request.query_params), root="query").tenant
+    (found,) = await services_of(request).bindings.deliveries(principal, [reference], tenant=tenant)
     if isinstance(found, errors.VnsError):
         raise found
     return Json(render(found))
