@@ -31,7 +31,7 @@ from sms_relay.links.smpp.text import NotEncodable, TooLong
 log = logging.getLogger(__name__)
 
 LOAD = frozenset({int(Status.THROTTLED), int(Status.QUEUE_FULL)})
-FAREWELL = 1.0  # seconds for each step of an orderly end
+FAREWELL = 0.5  # seconds for each of the three steps of an orderly end: a process has 5 in all
 
 
 @dataclass(slots=True)
