@@ -1,0 +1,175 @@
+"""`bin/bench calls`: what the platform adds to a call, against a bare `Dial` on the same Asterisk.
+
+Both ways go through one Asterisk, one trunk and one phone; only the dialplan differs: `bare<number>` is one `Dial`, a
+virtual number is the platform's whole way, with its own PostgreSQL (fsync on) and two bridges as processes.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median
+
+from loadtests.call_load import Run
+from loadtests.call_stand import BARE, Numbers, Stand, free_port, say, stand
+from loadtests.report import Raw, Result, spread
+from vns.numbering.rules import digits_of
+from vns.storage.database import Database
+
+FIRST_RATE = 40
+STEP = 1.1
+HIGHEST_RATE = 600
+SETTLE_SECONDS = 60.0  # for the last records to be written
+
+
+def run(quick: bool) -> Result:
+    """The keys of the benchmark, for `bin/bench`. Takes about 4 minutes when quick, else half an hour."""
+    seconds, rounds = (6.0, 3) if quick else (20.0, 3)
+    with ExitStack() as stack:
+        at = stack.enter_context(stand())
+        stack.enter_context(at.load.phone())
+        say("warming up")
+        for numbers in (at.bare, at.ours):
+            at.load.run(numbers, FIRST_RATE, 3.0, free_port())
+        _settle(at)
+        before, seen_before = _state(at)[1], at.load.connections()
+        measured: list[Run] = []
+        knees = _knees(at, seconds, 1 if quick else rounds, measured)
+        half = max(FIRST_RATE // 2, int(median(knees[BARE]) / 2))
+        at_40 = _side_by_side(at, FIRST_RATE, seconds, rounds, measured)
+        at_half = _side_by_side(at, half, seconds, rounds, measured)
+        _settle(at)
+        compared = _compare(at, before, seen_before)
+    return Result(
+        keys={
+            "knee_ratio": median(knees["ours"]) / median(knees[BARE]),
+            "added_median_ms": median(ours.median - bare.median for bare, ours in at_half),
+            "calls": sum(one.successes for one in measured),
+            "failed": sum(ours.failures for _, ours in at_40 + at_half),
+            "wrong_connections": compared.wrong,
+            "cdr_differences": compared.differences,
+        },
+        raw={
+            "knee, bare Dial (calls/s)": spread(knees[BARE]),
+            "knee, ours (calls/s)": spread(knees["ours"]),
+            **_spreads(f"at {FIRST_RATE}/s", at_40),
+            **_spreads("at half the bare knee", at_half),
+            "half the bare knee (calls/s)": half,
+            "seconds of a rung": seconds,
+            "bridges": 2,
+            "fsync": "on",
+        },
+    )
+
+
+def _spreads(where: str, pairs: list[tuple[Run, Run]]) -> dict[str, Raw]:
+    return {
+        f"{where}: bare, median (ms)": spread([bare.median for bare, _ in pairs]),
+        f"{where}: ours, median (ms)": spread([ours.median for _, ours in pairs]),
+        f"{where}: bare, p99 (ms)": spread([bare.p99 for bare, _ in pairs]),
+        f"{where}: ours, p99 (ms)": spread([ours.p99 for _, ours in pairs]),
+    }
+
+
+def _knees(at: Stand, seconds: float, rounds: int, measured: list[Run]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {BARE: [], "ours": []}
+    for _ in range(rounds):
+        for name, numbers in ((BARE, at.bare), ("ours", at.ours)):
+            found[name].append(_knee(at, name, numbers, seconds, measured))
+    return found
+
+
+def _knee(at: Stand, name: str, numbers: Numbers, seconds: float, measured: list[Run]) -> int:
+    """The highest rung of the ladder that holds: four rungs at a time upwards, then each one between.
+
+    A rung that fails is tried once more, so that a neighbour on the machine does not decide.
+    """
+    rungs = [FIRST_RATE]
+    while rungs[-1] < HIGHEST_RATE:
+        rungs.append(int(rungs[-1] * STEP))
+
+    def holds(place: int) -> bool:
+        for _ in range(2):
+            one = at.load.run(numbers, rungs[place], seconds, free_port())
+            if name == "ours":
+                measured.append(one)
+            say(
+                f"{name} {one.rate}/s: median {one.median:.1f} ms, p99 {one.p99:.1f} ms, "
+                f"{one.failures} failed, {one.retransmissions} retransmitted"
+            )
+            if one.holds:
+                return True
+            time.sleep(2)  # what has piled up drains before the next rung
+        return False
+
+    low, high = 0, len(rungs)
+    place = 4
+    while place < high:
+        if not holds(place):
+            high = place
+            break
+        low = place
+        place += 4
+    for between in range(low + 1, min(high, low + 4)):
+        if not holds(between):
+            break
+        low = between
+    return rungs[low]
+
+
+def _side_by_side(at: Stand, rate: int, seconds: float, rounds: int, measured: list[Run]) -> list[tuple[Run, Run]]:
+    pairs = []
+    for _ in range(rounds):
+        bare = at.load.run(at.bare, rate, seconds, free_port())
+        ours = at.load.run(at.ours, rate, seconds, free_port())
+        measured.append(ours)
+        say(f"{rate}/s: bare {bare.median:.1f} ms, ours {ours.median:.1f} ms at the median")
+        pairs.append((bare, ours))
+    return pairs
+
+
+@dataclass(frozen=True)
+class Compared:
+    wrong: int
+    differences: int
+
+
+def _compare(at: Stand, before: Counter[str], seen_before: Counter[tuple[str, str]]) -> Compared:
+    """The phone's log against whom each caller was bound to, and against the records, number by number."""
+    by_vn: Counter[str] = Counter()
+    wrong = 0
+    for pair, count in (at.load.connections() - seen_before).items():
+        if pair in at.expected:
+            by_vn[at.expected[pair]] += count
+        elif pair[1] not in {caller for _, caller in at.bare}:
+            wrong += count
+    open_calls, records = _state(at)
+    written = records - before
+    differing = sum(abs(by_vn[vn] - written[vn]) for vn in set(by_vn) | set(written))
+    return Compared(wrong, differing + open_calls)
+
+
+def _state(at: Stand) -> tuple[int, Counter[str]]:
+    """Calls without an end, and answered ones by virtual number."""
+
+    async def ask() -> tuple[int, Counter[str]]:
+        db = await Database.open(at.database_url, size=2)
+        try:
+            async with db.connection() as connection:
+                rows = await connection.fetch(
+                    "select vn, count(*) as n from calls where result = 'answered' and ended_at is not null group by vn"
+                )
+                waiting = await connection.fetchval("select count(*) from calls where ended_at is null")
+        finally:
+            await db.close()
+        return int(waiting), Counter({digits_of(row["vn"]): row["n"] for row in rows})
+
+    return asyncio.run(ask())
+
+
+def _settle(at: Stand) -> None:
+    """Until every call has its end, or long enough to count the rest as missing."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while _state(at)[0] and time.monotonic() < deadline:
+        time.sleep(0.5)
