@@ -152,6 +152,13 @@ async def tidy(scene: Scene) -> None:
     await refused(scene, CUSTOMER, "customer's phone", scene.pair, 410)
 
 
+async def records(scene: Scene) -> None:
+    kept = await scene.cast.call_records(scene.pair_id, 3)
+    for record in kept:
+        scene.saw("mall", f"GET /v1/calls: {record.result}, cause {record.cause}, {record.billed_seconds} s billed")
+    must([record.result for record in kept] == ["answered", "answered", "ended"], "a record differs from the call")
+
+
 STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[None]]], ...] = (
     ("the mall allocates a 050 number for a customer", allocate),
     ("the courier company looks the delivery up by its waybill", look_up),
@@ -166,6 +173,7 @@ STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[None]]], ...] = (
     ("the mall releases the 050 number; the next call: 410", release),
     ("another 050 number expires by itself; the next call: 410", expire),
     ("the mall releases the pair; the next call of a party: 410", tidy),
+    ("every call of the pair left a record", records),
 )
 
 

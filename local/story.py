@@ -62,6 +62,17 @@ class Texts(Seen):
     items: list[Text]
 
 
+class CallRecord(Seen):
+    result: str
+    cause: int | None
+    ended_at: str | None
+    billed_seconds: int
+
+
+class CallRecords(Seen):
+    items: list[CallRecord]
+
+
 class Credentials(Seen):
     base_url: str
     mall_key: str
@@ -177,6 +188,16 @@ class Cast:
             return [text.status for text in texts].count("delivered") == count or None
 
         await _eventually(all_delivered, f"GET /v1/messages does not show {count} texts as delivered")
+
+    async def call_records(self, binding_id: str, count: int) -> list[CallRecord]:
+        """The records of `count` ended calls, oldest first. Raises StoryError when there are not so many."""
+
+        async def all_there() -> list[CallRecord] | None:
+            path = f"/v1/calls?binding_id={binding_id}"
+            items = (await self._as_mall(CallRecords, "GET", path, 200)).items
+            return items[::-1] if [item.ended_at is None for item in items].count(False) == count else None
+
+        return await _eventually(all_there, f"GET /v1/calls does not show {count} ended calls")
 
     async def expired(self, binding_id: str) -> None:
         """Until the platform shows the binding as expired. Raises StoryError."""

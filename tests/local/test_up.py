@@ -1,12 +1,10 @@
 """The real thing: `bin/up` on ports and a folder of its own, from READY through kill -9 to the second start."""
 
-import json
 import os
 import signal
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -14,11 +12,10 @@ import psutil
 import pytest
 
 from local.postgres import PostgresServer
+from tests.local.conftest import ROOT, Start, Up
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parents[2]
-PORTS = ("HTTP_PORT", "AMI_PORT", "SMSC_PORT", "PG_PORT", "REDIS_PORT", "AGI_PORT_A", "AGI_PORT_B")
 KEYS = {
     "base_url",
     "mall_key",
@@ -31,61 +28,6 @@ KEYS = {
     "smsc",
     "sms_outbox",
 }
-
-
-@dataclass
-class Up:
-    """A running `bin/up`."""
-
-    process: "subprocess.Popen[str]"
-    run_dir: Path
-    ready: str
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        content: dict[str, str] = json.loads((self.run_dir / "credentials.json").read_text())
-        return content
-
-    def parts(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
-
-    def api_processes(self) -> set[int]:
-        """Those that are Python by now, not still on their way to be."""
-        return {part.pid for part in self.parts() if "api" in part.cmdline() and "launch.py" not in str(part.cmdline())}
-
-    def client(self) -> httpx.Client:
-        key = {"Authorization": f"Bearer {self.credentials['mall_key']}"}
-        return httpx.Client(base_url=self.credentials["base_url"], headers=key, timeout=10)
-
-
-@pytest.fixture(scope="module")
-def environment(server_folder: Path, new_port: Callable[[], int], new_udp_port: Callable[[], int]) -> dict[str, str]:
-    ports = {f"VNS_{name}": str(new_port()) for name in PORTS}
-    first_rtp = 40_000
-    rtp = {"VNS_RTP_FIRST_PORT": str(first_rtp), "VNS_RTP_LAST_PORT": str(first_rtp + 199)}
-    sip = {"VNS_SIP_PORT": str(new_udp_port()), "VNS_SIP_TRUNK": f"127.0.0.1:{new_udp_port()}"}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VNS_")}
-    return {**inherited, **ports, **rtp, **sip, "VNS_RUN_DIR": str(server_folder / "up")}
-
-
-@pytest.fixture
-def up(environment: dict[str, str]) -> Iterator[Callable[[], Up]]:
-    """Start it and wait for READY; whatever a test leaves running is stopped."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> Up:
-        process = subprocess.Popen([str(ROOT / "bin/up")], env=environment, stdout=subprocess.PIPE, text=True, cwd="/")
-        started.append(process)
-        assert process.stdout is not None
-        return Up(process=process, run_dir=Path(environment["VNS_RUN_DIR"]), ready=process.stdout.readline().strip())
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(timeout=60)
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
@@ -109,7 +51,7 @@ def still_there(one: Up, binding_id: str) -> bool:
         return False
 
 
-def test_from_ready_to_ctrl_c(up: Callable[[], Up]) -> None:
+def test_from_ready_to_ctrl_c(up: Start) -> None:
     one = up()
     assert one.ready == f"READY {one.credentials['base_url']}"
     assert one.credentials.keys() == KEYS
@@ -126,7 +68,7 @@ def test_from_ready_to_ctrl_c(up: Callable[[], Up]) -> None:
     assert still_there(again, binding_id)
 
 
-def test_a_killed_part_comes_back_and_nothing_is_lost(up: Callable[[], Up]) -> None:
+def test_a_killed_part_comes_back_and_nothing_is_lost(up: Start) -> None:
     one = up()
     with one.client() as client:
         binding_id = allocate(client)
@@ -143,7 +85,7 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(up: Callable[[], Up]) -> N
     until(lambda: still_there(one, binding_id), one.process)
 
 
-def test_kill_9_of_the_supervisor_takes_every_part_along(up: Callable[[], Up]) -> None:
+def test_kill_9_of_the_supervisor_takes_every_part_along(up: Start) -> None:
     one = up()
     with one.client() as client:
         binding_id = allocate(client)
@@ -158,7 +100,7 @@ def test_kill_9_of_the_supervisor_takes_every_part_along(up: Callable[[], Up]) -
     assert still_there(again, binding_id)
 
 
-def test_a_second_start_on_the_same_folder_is_refused(up: Callable[[], Up], environment: dict[str, str]) -> None:
+def test_a_second_start_on_the_same_folder_is_refused(up: Start, environment: dict[str, str]) -> None:
     one = up()
     second = subprocess.run(
         [str(ROOT / "bin/up")], env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -167,7 +109,7 @@ def test_a_second_start_on_the_same_folder_is_refused(up: Callable[[], Up], envi
     assert f"process {one.process.pid}" in second.stderr
 
 
-def test_the_command_line_works_on_the_running_platform(up: Callable[[], Up], environment: dict[str, str]) -> None:
+def test_the_command_line_works_on_the_running_platform(up: Start, environment: dict[str, str]) -> None:
     up()
     shown = subprocess.run(
         [str(ROOT / "bin/vns"), "pool", "list"],
@@ -184,7 +126,7 @@ def test_the_command_line_works_on_the_running_platform(up: Callable[[], Up], en
 
 def test_servers_of_the_operator_are_used_and_not_started(
     environment: dict[str, str],
-    up: Callable[[], Up],
+    up: Start,
     postgres: PostgresServer,
     database_url: str,
     empty_database_url: str,
