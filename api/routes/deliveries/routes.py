@@ -21,27 +21,6 @@ _options = TypeAdapter(DeliveryOptions)
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 
 
-@router.post(
-    "/lookup",
-    operation_id="lookUpDeliveries",
-    summary="The safe numbers of up to 1,000 deliveries",
-    response_model=LookupOut,
-    response_model_exclude_unset=True,
-    responses=problems(body=True),
-)
-async def look_up_deliveries(request: Request, principal: DeliveriesReader, body: Lookup) -> Json:
-    found = await services_of(request).bindings.deliveries(principal, body.references, tenant=body.tenant)
-    return Json(json_list(map(_item, body.references, found)))
-
-
-def _item(reference: str, outcome: Delivery | errors.VnsError) -> str:
-    given = json.dumps(reference, ensure_ascii=False)
-    if isinstance(outcome, errors.VnsError):
-        error = json.dumps(problem_of(outcome), ensure_ascii=False)
-        return f'{{"reference":{given},"error":{error}}}'
-    return f'{{"reference":{given},"delivery":{render(outcome)}}}'
-
-
 @router.get(
     "/{reference:path}",  # a waybill may hold a slash
     operation_id="getDelivery",
@@ -61,3 +40,24 @@ async def get_delivery(request: Request) -> Json:
     if isinstance(found, errors.VnsError):
         raise found
     return Json(render(found))
+
+
+@router.post(
+    "/lookup",
+    operation_id="lookUpDeliveries",
+    summary="The safe numbers of up to 1,000 deliveries",
+    response_model=LookupOut,
+    response_model_exclude_unset=True,
+    responses=problems(body=True),
+)
+async def look_up_deliveries(request: Request, principal: DeliveriesReader, body: Lookup) -> Json:
+    found = await services_of(request).bindings.deliveries(principal, body.references, tenant=body.tenant)
+    return Json(json_list(map(_item, body.references, found)))
+
+
+def _item(reference: str, outcome: Delivery | errors.VnsError) -> str:
+    given = json.dumps(reference, ensure_ascii=False)
+    if isinstance(outcome, errors.VnsError):
+        error = json.dumps(problem_of(outcome), ensure_ascii=False)
+        return f'{{"reference":{given},"error":{error}}}'
+    return f'{{"reference":{given},"delivery":{render(outcome)}}}'
