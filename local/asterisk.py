@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from local.accounts import SetupError
+from local.children import tied
 
 ACCOUNT = "vns-asterisk"
 OLDEST = 20
@@ -119,22 +121,26 @@ def _build(folder: Path, tell: Tell) -> None:
 
 
 def _run_build(command: list[str], log: Path, tell: Tell) -> None:
-    """Run debootstrap; one progress line for each of its phases."""
+    """Run debootstrap; one progress line for each of its phases. Interrupted, it takes debootstrap's programs along."""
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
     seen: set[str] = set()
     with (
         log.open("w") as kept,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            tied(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         ) as process,
     ):
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-        for line in process.stdout:
-            kept.write(line)
-            words = line.removeprefix("I: ").split()
-            if line.startswith("I: ") and words and words[0] in PHASES - seen:
-                seen.add(words[0])
-                tell(f"Asterisk: {words[0].lower()} packages")
+        try:
+            for line in process.stdout:
+                kept.write(line)
+                words = line.removeprefix("I: ").split()
+                if line.startswith("I: ") and words and words[0] in PHASES - seen:
+                    seen.add(words[0])
+                    tell(f"Asterisk: {words[0].lower()} packages")
+        except BaseException:  # Ctrl-C: it runs in a session of its own
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if process.returncode != 0:
         last = log.read_text().strip().splitlines()[-3:]
         raise SetupError(f"Asterisk: debootstrap failed (all of it in {log}): {' / '.join(last)}")
@@ -147,10 +153,10 @@ def remove_root(folder: Path) -> None:
     for process in psutil.process_iter():
         try:
             inside = Path(f"/proc/{process.pid}/root").readlink().is_relative_to(folder)
-        except OSError:
-            continue
-        if inside:
-            process.kill()
+            if inside or any(word.startswith(str(folder)) for word in process.cmdline()):
+                process.kill()
+        except (OSError, psutil.Error):
+            continue  # it ended meanwhile, or is not ours to see
     _unmount_below(folder)
     subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=True, timeout=600)
 

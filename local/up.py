@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, SIGTERM, signal
 
 from pydantic import ValidationError
 
@@ -225,10 +225,15 @@ async def _before(work: "asyncio.Task[object]", stopping: "asyncio.Task[bool]") 
     return False
 
 
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/up", description="Starts the whole platform on this machine.")
     parser.add_argument("--demo", action="store_true", help="play the story on it, then go on serving")
     options = parser.parse_args()
+    signal(SIGTERM, _interrupt)  # during set-up; while serving, the event loop takes it
     try:
         settings = LocalSettings()
         with sole_owner(settings.run_dir):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local import asterisk
@@ -117,3 +118,25 @@ def test_a_failing_build_tells_the_last_words_and_leaves_no_folder(
         install(None, tmp_path / "asterisk", told.append)
     assert not (tmp_path / "asterisk").exists()
     assert told[-1] == "Asterisk: retrieving packages"
+
+
+def test_an_interrupted_build_takes_its_programs_along(tmp_path: Path) -> None:
+    script = tmp_path / "debootstrap"
+    script.write_text("#!/bin/sh\necho 'I: Retrieving InRelease'\nsleep 600 & echo $! >pid\nwait\n")
+    script.chmod(0o755)
+    program = (
+        "from pathlib import Path; from local.asterisk import _run_build;"
+        f"_run_build([{str(script)!r}], Path('log'), lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as building:
+        assert building.stdout is not None
+        assert building.stdout.readline() == "Asterisk: retrieving packages\n"
+        pid = tmp_path / "pid"
+        while not (pid.exists() and pid.read_text().endswith("\n")):
+            assert building.poll() is None
+        asleep = psutil.Process(int(pid.read_text()))
+        building.send_signal(signal.SIGINT)
+        assert building.wait(timeout=30) != 0
+    assert not psutil.wait_procs([asleep], timeout=30)[1]
