@@ -15,6 +15,10 @@ from vns.pools.rules import Pool
 from vns.storage import journal
 
 
+class NumberJustNamed(Exception):
+    """Another transaction named a number at the moment this one took it as never used: roll back and run again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A virtual number that this transaction holds."""
@@ -80,7 +84,7 @@ class TakenNumbers:
         if row["kind"] == "shared":
             if await self._connection.fetchval(queries.ANY_SEAT_TAKEN, key, self._now):
                 raise VirtualNumberInUse("virtual_number is in use by pairs")
-            await self._connection.execute(queries.CLEAR_SEATS, key)
+            await self._connection.execute(queries.CLEAR_SEATS, key, self._now)
         elif row["free_at"] > self._now and not await self._revivable(row["binding_id"], tenant_id, {real_index}):
             raise VirtualNumberInUse("virtual_number is live or in quarantine")
         if row["binding_id"] is not None:
@@ -126,7 +130,7 @@ class TakenNumbers:
             if key is not None:
                 return Taken(key, pool)
             for taken in await self.take(pool, 1):
-                await self._connection.execute(queries.MAKE_SHARED, taken.vn, pool.id)
+                await self._make_shared(pool, taken.vn)
                 self._held.discard(taken.vn)
                 return taken
         raise PoolExhausted("no number is free for this pair")
@@ -139,7 +143,7 @@ class TakenNumbers:
                 raise VirtualNumberInUse("virtual_number is live or in quarantine")
             if row["binding_id"] is not None:
                 self._previous.add(row["binding_id"])
-            await self._connection.execute(queries.MAKE_SHARED, key, pool.id)
+            await self._make_shared(pool, key)
             return False
         seats = await self._connection.fetch(queries.SELECT_SEATS, key, list(pair.parties))
         taken = [seat for seat in seats if seat["free_at"] > self._now]
@@ -149,6 +153,10 @@ class TakenNumbers:
         if len(bindings) > 1 or not await self._revivable(bindings.pop(), pair.tenant_id, set(pair.parties)):
             raise PairInUse("a party has a live or quarantined pair on this number")
         return True
+
+    async def _make_shared(self, pool: Pool, key: int) -> None:
+        if await self._connection.fetchval(queries.MAKE_SHARED, key, pool.id, self._now) is None:
+            raise NumberJustNamed
 
     async def _lock_number(self, pool: Pool, key: int) -> asyncpg.Record:
         if key in self._held:

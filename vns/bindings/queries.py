@@ -67,7 +67,8 @@ where pool_id = $1 and kind = 'exclusive' and hold is null and free_at <= $3 and
 order by free_at limit $2 for update skip locked
 """
 
-# Shared numbers on which nothing is live or quarantined any more may serve exclusively again.
+# Shared numbers on which nothing is live or quarantined any more may serve exclusively again. A seat that a pair is
+# taking over at this moment stays where it is, and with it the number shared: the key of `seats` refuses the rest.
 TAKE_EMPTY_SHARED = """
 with empty as (
     select n.vn from numbers n
@@ -75,7 +76,7 @@ with empty as (
       and not exists (select from seats s where s.vn = n.vn and s.free_at > $3)
     order by n.vn limit $2 for update skip locked
 ), cleared as (
-    delete from seats using empty where seats.vn = empty.vn
+    delete from seats using empty where seats.vn = empty.vn and seats.free_at <= $3
 )
 select vn from empty
 """
@@ -96,11 +97,14 @@ on conflict do nothing
 LOCK_NUMBER = "select vn, pool_id, kind, binding_id, free_at, hold from numbers where vn = $1 for update"
 ANY_SEAT_TAKEN = "select exists (select from seats where vn = $1 and free_at > $2)"
 SELECT_SEATS = "select party, binding_id, free_at from seats where vn = $1 and party = any($2::bytea[])"
-CLEAR_SEATS = "delete from seats where vn = $1"
+CLEAR_SEATS = "delete from seats where vn = $1 and free_at <= $2"
 
+# No row returned: somebody has just named the number, which had no row until then, and it is theirs.
 MAKE_SHARED = """
 insert into numbers (vn, pool_id, kind, free_at) values ($1, $2, 'shared', '9999-01-01 00:00+00')
 on conflict (vn) do update set kind = 'shared', binding_id = null, free_at = '9999-01-01 00:00+00'
+    where numbers.kind = 'shared' or numbers.free_at <= $3
+returning vn
 """
 
 # Takes both seats of a pair, or fewer than two rows come back because a party already has a pair here.
@@ -140,13 +144,16 @@ from item
 
 # Ends what nobody has written down as ended yet, as of its own end: a number is about to be given to somebody else.
 CLOSE_OVERDUE = """
-update bindings set status = 'expired', ended_at = ends_at
-where id = any($1::uuid[]) and status = 'active' and ends_at <= $2
-returning id, tenant_id, vn, ends_at
+with overdue as (
+    select id from bindings where id = any($1::uuid[]) and status = 'active' and ends_at <= $2 order by id for update
+)
+update bindings b set status = 'expired', ended_at = b.ends_at from overdue where b.id = overdue.id
+returning b.id, b.tenant_id, b.vn, b.ends_at
 """
 
 FIND_OVERDUE = """
-select id from bindings where status = 'active' and ends_at <= $1 order by ends_at limit $2 for update skip locked
+select id from bindings where status = 'active' and ends_at <= $1 and ends_at < '9999-01-01 00:00+00'
+order by ends_at limit $2 for update skip locked
 """
 
 # Ends live bindings and starts the quarantine of their numbers or seats, all at one time.

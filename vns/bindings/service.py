@@ -13,6 +13,7 @@ from vns.bindings.allocation import AnswerJustStored, Batch, Item, Render
 from vns.bindings.change import Changer
 from vns.bindings.collector import Collector
 from vns.bindings.life import cut_calls, end_live
+from vns.bindings.numbers import NumberJustNamed
 from vns.bindings.records import binding_of, end_shown
 from vns.bindings.rules import (
     Allocation,
@@ -37,6 +38,7 @@ TRIES = 5  # of a batch that met another transaction
 
 _MET_ANOTHER = (
     AnswerJustStored,
+    NumberJustNamed,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.UniqueViolationError,
