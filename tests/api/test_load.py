@@ -1,0 +1,52 @@
+"""The load tests' users against a real server, for a few seconds and gently; and the benchmarks' dispatcher."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import COURIER, MALL, Platform
+from tests.api_process import ROOT, api_processes
+from vns.pools.rules import Service
+from vns.settings import Settings
+
+
+async def test_malls_and_couriers_at_work(platform: Platform, core_settings: Settings, tmp_path: Path) -> None:
+    await platform.pool("0504-6000-0000", "0504-6000-9999", Service.PERSONAL, name="large")
+    environment = {"VNS_DATABASE_URL": core_settings.database_url, "VNS_KEYS_FILE": str(core_settings.keys_file)}
+    credentials = tmp_path / "credentials.json"
+    credentials.write_text(json.dumps({"mall_key": platform.keys[MALL], "courier_key": platform.keys[COURIER]}))
+    with api_processes(1, environment, tmp_path / "api.log") as server:
+        command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless"]
+        command += ["--users", "4", "--spawn-rate", "4", "--run-time", "5s", "--host", server.url, "--json"]
+        done = await asyncio.to_thread(
+            subprocess.run,
+            command,
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "VNS_LOAD_CREDENTIALS": str(credentials), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    seen = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    assert {"allocate", "release", "look a parcel up"} <= set(seen)
+    assert all(entry["num_requests"] > 0 and entry["num_failures"] == 0 for entry in seen.values())
+
+
+@pytest.mark.parametrize("name", ["scale", "texts", "console", "chaos"])
+def test_a_benchmark_that_is_not_built_says_so(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests.bench", name, "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not built yet" in done.stderr
