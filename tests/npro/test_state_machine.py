@@ -22,12 +22,14 @@ ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("insert"), st.integers(1, 4)),
         st.tuples(st.just("take"), st.integers(1, 5)),
+        st.tuples(st.just("take"), st.integers(1, 5)),
         st.tuples(st.just("accepted"), st.integers(1, 3)),
         st.tuples(st.sampled_from(["ended", "returned", "unsure take", "move"]), st.just(0)),
         st.tuples(st.just("success"), st.integers(0, 9)),
         st.tuples(st.just("failure"), st.integers(0, 9)),
         st.tuples(st.sampled_from(["repeated receipt", "crash"]), st.just(0)),
     ),
+    min_size=10,
     max_size=25,
 )
 
@@ -136,6 +138,7 @@ async def test_any_history_keeps_every_row_in_one_known_state(
     database: NproDatabase, actions: list[tuple[str, int]]
 ) -> None:
     world = await emptied(database)
+    await world.act("insert", 3)
     for action, number in actions:
         await world.act(action, number)
         await world.check()
