@@ -110,12 +110,13 @@ def postgres_part(server: PostgresServer) -> Part:
 
 
 def redis_part(settings: LocalSettings) -> Part:
-    password = urlsplit(redis.url(settings.run_dir, settings.redis_port)).password or ""
+    run, port = settings.run_dir, settings.redis_port
     return Part(
         name="redis",
-        command=redis.command(settings.run_dir, settings.redis_port),
-        cwd=settings.run_dir,
-        ready=redis_answers(settings.redis_port, password),
+        command=redis.COMMAND,
+        stdin=redis.configuration(run, port),
+        account=service_account(redis.ACCOUNT),
+        ready=redis_answers(port, redis.password(run)),
     )
 
 

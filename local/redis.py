@@ -2,29 +2,33 @@
 
 from pathlib import Path
 
-from local.secret_files import kept_secret, write_private
+from local.secret_files import kept_secret
+
+ACCOUNT = "vns-redis"
+COMMAND = (
+    "redis-server",
+    "-",
+)  # its configuration comes by standard input: neither file nor argument shows the password
+
+
+def password(run_dir: Path) -> str:
+    return kept_secret(run_dir, "redis")
 
 
 def url(run_dir: Path, port: int) -> str:
-    return f"redis://:{kept_secret(run_dir, 'redis')}@127.0.0.1:{port}/0"
+    return f"redis://:{password(run_dir)}@127.0.0.1:{port}/0"
 
 
-def command(run_dir: Path, port: int) -> list[str]:
-    """redis-server with a configuration file of its own: the password stays out of the list of processes.
-
-    No persistence on purpose: what is in Redis may be lost at any time, and must never come back old.
-    """
+def configuration(run_dir: Path, port: int) -> str:
+    """No persistence on purpose: what is in Redis may be lost at any time, and must never come back old."""
     lines = [
         "bind 127.0.0.1",
         f"port {port}",
         "protected-mode yes",
-        f"requirepass {kept_secret(run_dir, 'redis')}",
+        f"requirepass {password(run_dir)}",
         'save ""',
         "appendonly no",
         "maxmemory 256mb",
         "maxmemory-policy allkeys-lru",
-        f"dir {run_dir}",
     ]
-    configuration = run_dir / "redis.conf"
-    write_private(configuration, "\n".join(lines) + "\n")
-    return ["redis-server", str(configuration)]
+    return "\n".join(lines) + "\n"

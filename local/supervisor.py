@@ -7,6 +7,7 @@ it. Each part gets the kernel's promise to end with it (local.launch): not even 
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
@@ -35,6 +36,7 @@ class Part:
     command: Sequence[str]
     ready: Ready
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stdin: str = field(default="", repr=False)
     account: Account | None = None
     chroot: Path | None = None
     cwd: Path = Path("/")
@@ -153,10 +155,11 @@ class _Kept:
                 *tied(part.command, account=part.account, chroot=part.chroot, death_signal=part.death_signal),
                 cwd=part.cwd,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **part.environment},
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=sink,
                 stderr=sink,
             )
+        await _feed(self._process, part.stdin)
         return self._process
 
     async def _becomes_ready(self, process: asyncio.subprocess.Process) -> bool:
@@ -182,6 +185,15 @@ class _Kept:
     def _last_lines(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return "\n".join(lines[-15:])
+
+
+async def _feed(process: asyncio.subprocess.Process, text: str) -> None:
+    """All that the part will ever read from its standard input."""
+    assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+    process.stdin.write(text.encode())
+    with suppress(ConnectionError):  # it ended already: whoever waits for it will see
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 def _ask(ready: Ready, process_id: int) -> bool:

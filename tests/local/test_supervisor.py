@@ -140,3 +140,18 @@ def test_kill_9_of_the_supervisor_ends_its_parts(tmp_path: Path, new_port: Calla
         part = psutil.Process(int(process.stdout.readline()))
         process.kill()
     assert not psutil.wait_procs([part], timeout=30)[1]
+
+
+async def test_a_part_reads_its_standard_input_at_every_start(
+    supervisor: Supervisor, new_port: Callable[[], int], tmp_path: Path, told: list[str], until: Waiter
+) -> None:
+    port, heard = new_port(), tmp_path / "heard"
+    script = f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read())\n" + LISTEN
+    part = Part(
+        name="one", command=[sys.executable, "-c", script, str(port)], ready=listens(port), stdin="requirepass x\n"
+    )
+    await supervisor.start(part)
+    os.kill(supervisor.process_id("one") or 0, signal.SIGKILL)
+    await until(lambda: "one is back" in told)
+    assert heard.read_text() == "requirepass x\n" * 2
+    assert "requirepass" not in repr(part)
