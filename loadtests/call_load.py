@@ -217,8 +217,10 @@ class Load:
 def _read_run(stat: Path, times: Path, rate: int, took: float, total: int) -> Run:
     with stat.open() as file:
         last = list(csv.DictReader(file, delimiter=";"))[-1]
-    with times.open() as file:
-        rows = list(csv.reader(file, delimiter=";"))[1:]
+    rows = []
+    if times.exists():  # not where every call failed
+        with times.open() as file:
+            rows = list(csv.reader(file, delimiter=";"))[1:]
     successes = int(last["SuccessfulCall(C)"])
     return Run(
         rate=rate,

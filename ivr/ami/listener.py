@@ -12,6 +12,7 @@ from vns.calls.service import Calls
 log = logging.getLogger(__name__)
 
 BATCH = 200
+PAUSE = 0.1  # seconds between two batches: the first end is written at once, those right behind it together
 FINISH_TIMEOUT = 20.0  # seconds
 
 
@@ -30,11 +31,16 @@ class Listener:
             while len(batch) < BATCH and not self._events.empty():
                 batch.append(self._events.get_nowait())
             outcomes = [outcome for event in batch if (outcome := self._own(event)) is not None]
-            try:
-                async with asyncio.timeout(FINISH_TIMEOUT):
-                    await self._calls.finish(outcomes)
-            except GONE as error:
-                log.warning("%d ended calls wait for the records to be read: %s", len(outcomes), type(error).__name__)
+            if outcomes:
+                await self._finish(outcomes)
+                await asyncio.sleep(PAUSE)
+
+    async def _finish(self, outcomes: list[CallOutcome]) -> None:
+        try:
+            async with asyncio.timeout(FINISH_TIMEOUT):
+                await self._calls.finish(outcomes)
+        except GONE as error:
+            log.warning("%d ended calls wait for the records to be read: %s", len(outcomes), type(error).__name__)
 
     def _own(self, event: CallEnded) -> CallOutcome | None:
         try:

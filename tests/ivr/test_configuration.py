@@ -1,0 +1,149 @@
+"""The generated configuration: from settings and tables, in its own folder, with nothing left to fill in."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from ivr.asterisk.configuration import REASON_OF_CAUSE, TEMPLATES, Instance, write_configuration
+from ivr.prompts.texts import PROMPTS
+from ivr.settings import IvrSettings, split_address, split_ami_url
+from vns.routing.rules import REFUSALS, Reason
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> IvrSettings:
+    prompts = tmp_path / "prompts"
+    prompts.mkdir()
+    for name in PROMPTS:
+        (prompts / f"{name}.wav").write_text(f"spoken {name}")
+    return IvrSettings(
+        ami_url="ami://bridge:p%40ss@127.0.0.1:6038",
+        agi_ports=(6001, 6002, 6003),
+        sip_port=6060,
+        sip_trunk="192.0.2.7:5099",
+        ring_timeout_seconds=17,
+        prompts_dir=prompts,
+    )
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    """Inside a root folder, as a program of another Debian has it."""
+    root = tmp_path / "root"
+    (root / "usr/lib/x86_64-linux-gnu/asterisk/modules").mkdir(parents=True)
+    (root / "etc").mkdir()
+    (root / "etc/passwd").write_text(f"asterisk:x:{os.getuid()}:{os.getgid()}::/:/bin/false\n")
+    return Instance(folder=root / "srv/one", root=root)
+
+
+def written(instance: Instance, name: str) -> str:
+    return (instance.folder / "etc" / name).read_text()
+
+
+def test_nothing_is_left_to_fill_in(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    names = {template.name for template in TEMPLATES.glob("*.conf")}
+    assert {path.name for path in (instance.folder / "etc").iterdir()} == names
+    assert all("§" not in written(instance, name) for name in names)
+
+
+def test_paths_are_those_that_asterisk_sees(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    text = written(instance, "asterisk.conf")
+    assert "astrundir => /srv/one/run" in text
+    assert "astmoddir => /usr/lib/x86_64-linux-gnu/asterisk/modules" in text
+    assert instance.command() == ["asterisk", "-f", "-C", "/srv/one/etc/asterisk.conf"]
+    assert instance.chroot_command()[:3] == ["chroot", "--userspec=asterisk", str(instance.root)]
+    for name in ("cache", "lib", "log", "records", "run", "spool"):
+        assert (instance.folder / name).is_dir()
+
+
+def test_settings_arrive(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    assert "bind = 127.0.0.1:6060" in written(instance, "pjsip.conf")
+    assert "contact = sip:192.0.2.7:5099" in written(instance, "pjsip.conf")
+    assert "match = 192.0.2.7\n" in written(instance, "pjsip.conf")
+    manager = written(instance, "manager.conf")
+    assert "[bridge]\nsecret = p@ss\n" in manager
+    assert "port = 6038" in manager
+    assert "Dial(PJSIP/${NUM}@trunk,17," in written(instance, "extensions.conf")
+
+
+def test_bridges_are_tried_in_turn_and_then_the_caller_hears_overload(
+    instance: Instance, settings: IvrSettings
+) -> None:
+    write_configuration(instance, settings)
+    dialplan = written(instance, "extensions.conf")
+    ports = re.findall(r"AGI\(agi://127\.0\.0\.1:(\d+)/question,", dialplan)
+    assert ports == ["6001", "6002", "6003"]
+    last = dialplan.index("[vns-ask-3]")
+    assert "Goto(vns-answer,overload,1)" in dialplan[last : dialplan.index("[vns-answer]")]
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_its_prompt_and_cause(instance: Instance, settings: IvrSettings, reason: Reason) -> None:
+    write_configuration(instance, settings)
+    refusal = REFUSALS[reason]
+    dialplan = written(instance, "extensions.conf")
+    steps = dialplan[dialplan.index(f"exten => {reason},1,") :].split("exten =>")[1]
+    assert f"Playback(/srv/one/prompts/{refusal.prompt},noanswer)" in steps
+    assert f"Hangup({refusal.cause})" in steps
+    assert (instance.folder / f"prompts/{refusal.prompt}.wav").read_text() == f"spoken {refusal.prompt}"
+
+
+@pytest.mark.parametrize(("cause", "reason"), REASON_OF_CAUSE.items())
+def test_causes_of_the_targets_network(instance: Instance, settings: IvrSettings, cause: int, reason: Reason) -> None:
+    write_configuration(instance, settings)
+    assert f"exten => c{cause},1,Goto(vns-answer,{reason},1)" in written(instance, "extensions.conf")
+
+
+def test_what_a_caller_chose_is_only_handed_on_encoded(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    dialplan = written(instance, "extensions.conf")
+    assert dialplan.count("PJSIP_HEADER(read,") == dialplan.count("${URIENCODE(${PJSIP_HEADER(read,")
+    assert set(re.findall(r"\$\{([A-Z]+)\(\$\{DIALLED\}|\$\{[A-Z]+\(0-9,\$\{DIALLED\}", dialplan)) <= {"URIENCODE", ""}
+
+
+def test_recordings_replace_the_synthetic_voice(instance: Instance, settings: IvrSettings, tmp_path: Path) -> None:
+    recordings = tmp_path / "studio"
+    recordings.mkdir()
+    (recordings / "busy.wav").write_text("a real voice")
+    write_configuration(instance, settings.model_copy(update={"recordings_dir": recordings}))
+    assert (instance.folder / "prompts/busy.wav").read_text() == "a real voice"
+    assert (instance.folder / "prompts/ended.wav").read_text() == "spoken ended"
+
+
+def test_secrets_are_not_for_everybody(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    assert stat.S_IMODE((instance.folder / "etc/manager.conf").stat().st_mode) == 0o600
+    assert stat.S_IMODE((instance.folder / "etc").stat().st_mode) == 0o750
+
+
+def test_two_instances_share_nothing(instance: Instance, settings: IvrSettings) -> None:
+    other = Instance(folder=instance.folder.with_name("two"), root=instance.root)
+    write_configuration(instance, settings)
+    before = written(instance, "asterisk.conf")
+    write_configuration(other, settings)
+    assert written(instance, "asterisk.conf") == before
+    assert "/srv/one/" not in "".join(path.read_text() for path in (other.folder / "etc").iterdir())
+
+
+def test_an_asterisk_of_the_machine_sees_what_we_see(tmp_path: Path) -> None:
+    assert Instance(folder=tmp_path).inside == str(tmp_path.resolve())
+    assert Instance(folder=tmp_path).owner() is None
+
+
+@pytest.mark.parametrize("url", ["", "http://a:b@h:1", "ami://h:1", "ami://user@h:1"])
+def test_a_manager_url_without_what_it_needs(url: str) -> None:
+    with pytest.raises(ValueError, match="VNS_AMI_URL"):
+        split_ami_url(url)
+
+
+def test_addresses_and_ports_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VNS_AGI_PORTS", "1,2")
+    assert IvrSettings().agi_ports == (1, 2)
+    assert split_address("192.0.2.1:5070") == ("192.0.2.1", 5070)
+    assert split_address("192.0.2.1") == ("192.0.2.1", 5060)

@@ -1,0 +1,133 @@
+"""What a bridge answers to Asterisk, whatever happens behind it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from ivr.agi.question import Questions
+from ivr.agi.server import AgiRequest
+from ivr.callids import call_id_of
+from tests.core_world import COURIER, CUSTOMER, MovedClock
+from vns.bindings.rules import Side
+from vns.calls.service import Attempt, Begun
+from vns.errors import Unavailable
+from vns.numbering.rules import parse
+from vns.routing.rules import Connect, Presented, Reason, Refuse
+from vns.routing.service import Routed
+
+UNIQUE_ID = "vns-1700000000.1"
+OVERLOAD = {"BRIDGE": "a", "ACT": "overload", "NUM": "", "CID": ""}
+
+
+def routed(reason: Reason | None) -> Routed:
+    if reason is not None:
+        decision: Connect | Refuse = Refuse(reason=reason, binding_id=None, tenant_id=None, steps=())
+    else:
+        decision = Connect(binding_id=uuid4(), tenant_id=uuid4(), target=Side.REAL, present=Presented.CALLER, steps=())
+    return Routed(
+        decision=decision,
+        target=parse(CUSTOMER) if reason is None else None,
+        presented=COURIER if reason is None else None,
+        from_index=None,
+        to_index=None,
+        expire_after_call=False,
+        sms_sender_proven=False,
+    )
+
+
+class FakeCalls:
+    """`begin` does what a test wants; keeps the attempts."""
+
+    def __init__(self, work: Callable[[], Awaitable[Routed]]) -> None:
+        self._work = work
+        self.attempts: list[Attempt] = []
+
+    async def begin(self, attempt: Attempt) -> Begun:
+        self.attempts.append(attempt)
+        return Begun(call_id=attempt.call_id, routed=await self._work())
+
+
+def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10) -> Questions:
+    clock = MovedClock()
+    return Questions(calls, clock, bridge="a", deadline=deadline, at_once=at_once)  # type: ignore[arg-type]  # a fake
+
+
+def asked(*arguments: str, unique_id: str = UNIQUE_ID) -> AgiRequest:
+    return AgiRequest(unique_id=unique_id, channel="PJSIP/trunk-00000001", arguments=arguments)
+
+
+async def connected() -> Routed:
+    return routed(None)
+
+
+async def test_a_connected_call() -> None:
+    calls = FakeCalls(connected)
+    answer = await questions(calls).answer(asked("050412345678;npdi", f"<sip:{COURIER}@x>", "", "id"))
+    assert answer == {"BRIDGE": "a", "ACT": "connect", "NUM": CUSTOMER, "CID": COURIER}
+    [attempt] = calls.attempts
+    assert (attempt.call_id, attempt.channel) == (call_id_of(UNIQUE_ID), UNIQUE_ID)
+    assert attempt.question.vn == 50412345678
+    assert attempt.question.caller == parse(COURIER)
+    assert attempt.question.at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert not attempt.question.show_caller
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_a_refused_call(reason: Reason) -> None:
+    async def refused() -> Routed:
+        return routed(reason)
+
+    answer = await questions(FakeCalls(refused)).answer(asked("050412345678", "", f"<sip:{COURIER}@x>", ""))
+    assert answer == {**OVERLOAD, "ACT": reason.value}
+
+
+@pytest.mark.parametrize("dialled", ["", "hello", "+12125550100", "0504-1234-5678x"])
+async def test_what_is_no_number_is_asked_about_all_the_same(dialled: str) -> None:
+    calls = FakeCalls(connected)
+    await questions(calls).answer(asked(dialled, "", "", ""))
+    assert (calls.attempts[0].dialled, calls.attempts[0].question.vn) == (None, None)
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), RuntimeError(f"no {CUSTOMER}"), OSError("gone")])
+async def test_an_error_is_heard_as_overload_and_logged_without_its_words(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> Routed:
+        raise error
+
+    with caplog.at_level(logging.DEBUG):
+        assert await questions(FakeCalls(failing)).answer(asked("050412345678")) == OVERLOAD
+    assert caplog.records
+    assert CUSTOMER not in caplog.text
+
+
+async def test_a_decision_that_takes_too_long_is_heard_as_overload() -> None:
+    async def hanging() -> Routed:
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    assert await questions(FakeCalls(hanging), deadline=0.02).answer(asked("050412345678")) == OVERLOAD
+
+
+async def test_a_unique_id_that_is_none_is_heard_as_overload() -> None:
+    assert await questions(FakeCalls(connected)).answer(asked("050412345678", unique_id="?")) == OVERLOAD
+
+
+async def test_more_questions_than_can_be_answered_are_turned_away_at_once() -> None:
+    go = asyncio.Event()
+
+    async def waiting() -> Routed:
+        await go.wait()
+        return routed(None)
+
+    busy = questions(FakeCalls(waiting), at_once=2)
+    first = [asyncio.create_task(busy.answer(asked("050412345678"))) for _ in range(2)]
+    third = asyncio.create_task(busy.answer(asked("050412345678")))
+    assert await third == OVERLOAD
+    go.set()
+    assert [answer["ACT"] for answer in await asyncio.gather(*first)] == ["connect", "connect"]
+    assert (await busy.answer(asked("050412345678")))["ACT"] == "connect"
