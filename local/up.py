@@ -15,6 +15,7 @@ from signal import SIGINT, SIGTERM, signal
 from pydantic import ValidationError
 
 from ivr.asterisk.configuration import Instance
+from ivr.settings import split_address
 from local import asterisk, postgres
 from local.accounts import SetupError
 from local.command_line import ENVIRONMENT_FILE
@@ -87,6 +88,16 @@ def wanted_ports(settings: LocalSettings) -> list[WantedPort]:
     return wanted
 
 
+def demo_port(settings: LocalSettings) -> WantedPort:
+    """Where the demo's phones wait. Raises SetupError where the carrier is not the demo's to play."""
+    address, port = split_address(settings.sip_trunk)
+    if not address.startswith("127."):
+        raise SetupError("--demo plays the carrier itself: VNS_SIP_TRUNK must be a loopback address for it")
+    if settings.smpp_url is not None:
+        raise SetupError("--demo shows texts at the simulated SMSC: unset VNS_SMPP_URL for it")
+    return WantedPort(part="the demo's phones", setting="VNS_SIP_TRUNK", port=port, udp=True)
+
+
 class Platform:
     """Everything of one run: what was set up, and the supervisor over it."""
 
@@ -100,6 +111,7 @@ class Platform:
     def set_up(self, *, demo: bool) -> None:
         """All that needs no running part. Raises SetupError with the remedy."""
         settings = self.settings
+        wanted = wanted_ports(settings) + ([demo_port(settings)] if demo else [])
         provide(needs_of(settings, demo=demo), tell, settings.run_dir / "log/setup.log")
         if settings.needs_postgres:
             self._postgres = postgres.prepare(settings.run_dir, settings.pg_port)  # also ends one left over
@@ -109,7 +121,7 @@ class Platform:
             self._instance = Instance(folder=folder, root=installation.root)
             self._asterisk_program = installation.program
         make_prompts(Path(os.environ.get("VNS_PROMPTS_DIR", ROOT / "var/prompts")), tell)
-        require_free(wanted_ports(settings))
+        require_free(wanted)
 
     async def start(self) -> None:
         """Servers, then data, then the parts that use them; credentials last."""

@@ -4,9 +4,11 @@ import signal
 
 import pytest
 
+from local.accounts import SetupError
 from local.demo import STEPS, Scene, connected, hidden, must, number_shown, refused, show
 from local.settings import LocalSettings
 from local.story import Call, Cast, Credentials, StoryError
+from local.up import demo_port
 from simulators.phones.carrier import CallReport
 from simulators.phones.traces import Message
 from tests.local.conftest import Start
@@ -126,3 +128,18 @@ async def test_a_platform_that_does_not_answer_is_told(scene: Scene) -> None:
 )
 def test_numbers_are_shown_as_people_write_them(digits: str, shown: str) -> None:
     assert show(digits) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("VNS_SIP_TRUNK", "192.0.2.7:5060", "VNS_SIP_TRUNK must be a loopback address"),
+        ("VNS_SMPP_URL", "smpp://id:secret@192.0.2.7:2775", "unset VNS_SMPP_URL"),
+    ],
+)
+def test_a_carrier_that_is_not_the_demos_own_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, remedy: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SetupError, match=remedy):
+        demo_port(LocalSettings())
