@@ -6,6 +6,7 @@ it. Each part gets the kernel's promise to end with it (local.launch): not even 
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -130,7 +131,7 @@ class _Kept:
     async def _start_again(self) -> asyncio.subprocess.Process:
         try:
             process = await self._spawn()
-        except (OSError, SetupError) as problem:
+        except Exception as problem:  # noqa: BLE001 - the watch outlives whatever a preparation raises
             self._tell(f"{self.part.name} could not be started: {problem}")
             return await asyncio.create_subprocess_exec("false")  # ends at once: the next turn tries anew
         try:
@@ -199,8 +200,8 @@ async def _feed(process: asyncio.subprocess.Process, text: str) -> None:
 def _ask(ready: Ready, process_id: int) -> bool:
     try:
         return ready(psutil.Process(process_id))
-    except psutil.Error:
-        return False  # it ended meanwhile
+    except (psutil.Error, OSError, subprocess.SubprocessError):
+        return False  # it ended meanwhile, or a question had no answer in time
 
 
 def _spell(code: int) -> str:

@@ -155,3 +155,21 @@ async def test_a_part_reads_its_standard_input_at_every_start(
     await until(lambda: "one is back" in told)
     assert heard.read_text() == "requirepass x\n" * 2
     assert "requirepass" not in repr(part)
+
+
+async def test_a_preparation_that_fails_is_told_and_tried_again(
+    supervisor: Supervisor, new_port: Callable[[], int], told: list[str], until: Waiter
+) -> None:
+    port, problems = new_port(), [LookupError("no user asterisk")]
+    calls: list[int] = []
+
+    def prepare() -> None:
+        calls.append(1)
+        if len(calls) > 1 and problems:
+            raise problems.pop()
+
+    command = [sys.executable, "-c", LISTEN, str(port)]
+    await supervisor.start(Part(name="one", command=command, ready=listens(port), prepare=prepare))
+    os.kill(supervisor.process_id("one") or 0, signal.SIGKILL)
+    await until(lambda: "one is back" in told)
+    assert "one could not be started: no user asterisk" in told
