@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from api.edge import Edge
 from api.metrics import HttpMetrics
@@ -22,6 +23,8 @@ from vns.settings import Settings
 from vns.storage.clock import Clock
 
 VERSION = "0.1.0"
+# FastAPI's own traces would hold URLs, and in a query there may be a number. The metrics of api.metrics do not.
+NO_TELEMETRY = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
 # Routes are tried in this order, and within a router in theirs: the hottest stand first.
 ROUTERS = (deliveries, bindings, calls, messages, pools, health)
 
@@ -54,9 +57,10 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
         exception_handlers=dict(HANDLERS),
     )
-    for router in ROUTERS:
-        app.include_router(router)
+    # Not include_router: it keeps routers inside one another, which costs each request a third of its way to a route.
+    app.router.routes[:0] = [route for router in ROUTERS for route in router.routes]
     app.add_middleware(Edge, max_body_bytes=settings.http_max_body_bytes, metrics=metrics)
     return app
