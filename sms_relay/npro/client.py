@@ -61,6 +61,22 @@ class FoundRow:
         return f"FoundRow(userdata={self.userdata}, state={self.state}, code={self.code})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which row is looked for. USERDATA is everybody's: another customer's row may carry the same number."""
+
+    userdata: int
+    to: str
+    sender: str
+
+    def __repr__(self) -> str:
+        return f"Wanted(userdata={self.userdata})"
+
+    def is_of(self, row: FoundRow) -> bool:
+        """Whether `row` is between the same parties."""
+        return (row.to, row.sender) == (self.to, self.sender)
+
+
 class NproClient:
     """A customer of one NPro database."""
 
@@ -88,30 +104,35 @@ class NproClient:
         key: Any = done.inserted_primary_key
         return int(key[0])
 
-    async def find(self, userdata: Iterable[int], since: datetime) -> list[FoundRow]:
-        """Rows with these USERDATA in MSG_DATA, then in the logs of the months from `since` on.
+    async def find(self, wanted: Iterable[Wanted], since: datetime) -> dict[int, FoundRow]:
+        """The rows of these messages, by USERDATA: in MSG_DATA, then in the logs of the months from `since` on.
 
         In this order a row that is just being moved is seen in one place at least.
         """
-        wanted = list(userdata)
+        missing = {one.userdata: one for one in wanted}
         tables = self._database.tables
         async with self._database.transaction() as connection:
-            found = await self._look(connection, tables.data, wanted, logged=False)
-        missing = set(wanted) - {row.userdata for row in found}
+            found = await self._look(connection, tables.data, missing, logged=False)
         if not missing:
             return found
         async with self._database.transaction() as connection:
             for name in _from_month(await self._database.existing_logs(connection), since):
-                rows = await self._look(connection, tables.log(name), sorted(missing), logged=True)
-                found += rows
+                found |= await self._look(connection, tables.log(name), missing, logged=True)
+                if not missing:
+                    break
         return found
 
     async def _look(
-        self, connection: AsyncConnection, table: Table, wanted: Sequence[int], *, logged: bool
-    ) -> list[FoundRow]:
+        self, connection: AsyncConnection, table: Table, missing: dict[int, Wanted], *, logged: bool
+    ) -> dict[int, FoundRow]:
+        """Takes what it finds out of `missing`."""
         columns = [table.columns[name] for name in COLUMNS]
-        statement = select(*columns).where(table.columns["USERDATA"].in_(wanted))
-        return [_found(row, logged) for row in await connection.execute(statement)]
+        statement = select(*columns).where(table.columns["USERDATA"].in_(list(missing)))
+        rows = [_found(row, logged) for row in await connection.execute(statement)]
+        mine = {row.userdata: row for row in rows if missing[row.userdata].is_of(row)}
+        for userdata in mine:
+            del missing[userdata]
+        return mine
 
 
 def _from_month(names: Sequence[str], since: datetime) -> list[str]:

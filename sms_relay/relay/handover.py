@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from sms_relay.agent.wakeup import Wakeup
-from sms_relay.npro.client import FoundRow, NewRow, NproClient
+from sms_relay.npro.client import NewRow, NproClient, Wanted
 from sms_relay.npro.codes import ResultCode
 from sms_relay.npro.database import NproError, Rejected
 from sms_relay.npro.kst import to_korean
@@ -105,9 +105,7 @@ class Handover:
     async def _present(self, batch: Sequence[OpenMessage]) -> set[int]:
         """npro_ids of those that are in MSG_DATA or a log already."""
         since = to_korean(min(message.received_at for message in batch))
-        found = await self._client.find([message.npro_id for message in batch], since)
-        by_id = {message.npro_id: message for message in batch}
-        return {row.userdata for row in found if belongs(row, by_id[row.userdata])}
+        return set(await self._client.find([wanted(message) for message in batch], since))
 
     async def _hand(self, missing: Sequence[OpenMessage], batch: Sequence[OpenMessage]) -> None:
         """Inserts `missing`; then all of `batch` is there. What fails to be inserted stays in `_tried`."""
@@ -155,6 +153,7 @@ class Handover:
         )
 
 
-def belongs(row: FoundRow, message: OpenMessage) -> bool:
-    """USERDATA is everybody's: another customer's row may carry the same number, but not between the same parties."""
-    return (row.to, row.sender) == (message.envelope.to, message.envelope.sender)
+def wanted(message: OpenMessage) -> Wanted:
+    """By what the row of a message is known."""
+    envelope = message.envelope
+    return Wanted(userdata=message.npro_id, to=envelope.to, sender=envelope.sender)

@@ -11,7 +11,7 @@ from sms_relay.npro.client import FoundRow, NproClient
 from sms_relay.npro.codes import OUTCOME_UNKNOWN, ResultCode, State
 from sms_relay.npro.database import NproError
 from sms_relay.npro.kst import from_korean, to_korean
-from sms_relay.relay.handover import belongs
+from sms_relay.relay.handover import wanted
 from vns.errors import Unavailable
 from vns.messages.rules import OpenMessage, Outcome, Status
 from vns.messages.service import Messages
@@ -103,16 +103,12 @@ class Results:
 
     async def _look(self, due: Sequence[_Watched]) -> None:
         since = to_korean(min(watched.message.received_at for watched in due) - MARGIN)
-        rows = await self._client.find([watched.message.npro_id for watched in due], since)
-        by_id: dict[int, FoundRow] = {}
-        for row in rows:
-            if belongs(row, self._watched[row.userdata].message):
-                by_id[row.userdata] = row
+        rows = await self._client.find([wanted(watched.message) for watched in due], since)
         now = self._clock.now()
         outcomes = {
             watched.message.npro_id: outcome
             for watched in due
-            if (outcome := self._outcome(watched, by_id.get(watched.message.npro_id), now))
+            if (outcome := self._outcome(watched, rows.get(watched.message.npro_id), now))
         }
         if outcomes:
             await self._messages.record_result(list(outcomes.values()))
