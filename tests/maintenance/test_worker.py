@@ -6,7 +6,7 @@ import pytest
 from tests.core_world import World, request
 from vns.bindings.rules import Status
 from vns.maintenance import seals
-from vns.maintenance.worker import Worker
+from vns.maintenance.worker import CLEARED_AT_ONCE, Worker
 from vns.pools.rules import Service
 
 
@@ -85,6 +85,33 @@ async def test_a_transaction_still_running_is_sealed_later_and_not_lost(world: W
     after = await _verdict(world)
     assert before.unsealed > 0
     assert (after.unsealed, after.broken_at) == (0, None)
+
+
+async def test_a_transaction_larger_than_a_seal_is_sealed_whole(world: World) -> None:
+    await _round(world)
+    async with world.db.transaction() as connection:
+        await connection.execute(
+            "insert into journal (at, actor, event) select now(), 'test', 'many' from generate_series(1, $1)",
+            seals.SEAL_ROWS + 1,
+        )
+    await world.allocate()
+    await _round(world)
+    verdict = await _verdict(world)
+    assert (verdict.unsealed, verdict.broken_at) == (0, None)
+    assert verdict.rows == len(await _all_rows(world))
+
+
+async def test_more_stored_answers_are_cleared_than_one_statement_takes(world: World) -> None:
+    async with world.db.connection() as connection:
+        await connection.execute(
+            "insert into idempotency_keys select $1, n::text, '', 201, '{}', $2 from generate_series(1, $3::integer) n",
+            world.mall.tenant_id,
+            world.clock.now(),
+            2 * CLEARED_AT_ONCE + 1,
+        )
+    world.clock.move(hours=24)
+    await _round(world)
+    assert await _stored(world) == 0
 
 
 async def test_stored_answers_are_cleared_after_a_day(world: World) -> None:

@@ -5,13 +5,17 @@ select seq, to_txid::text::bigint as to_txid, hash from journal_seals order by s
 """
 
 # Every transaction below the horizon has ended, so no row can still appear there. A seal covers whole transactions:
-# it ends where the row after `$2` of them begins.
+# it ends where the row after `$2` of them begins, but not before the end of the first transaction, however large.
 SEAL_END = """
-select coalesce(
-    (select txid from journal
-     where txid >= $1::bigint::text::xid8 and txid < pg_snapshot_xmin(pg_current_snapshot())
-     order by txid, id offset $2 limit 1),
-    pg_snapshot_xmin(pg_current_snapshot()))::text::bigint
+with open as (
+    select txid, id from journal
+    where txid >= $1::bigint::text::xid8 and txid < pg_snapshot_xmin(pg_current_snapshot())
+    order by txid, id limit $2 + 1
+)
+select greatest(
+    (select min(txid)::text::bigint + 1 from open),
+    coalesce((select txid from open order by txid, id offset $2),
+             pg_snapshot_xmin(pg_current_snapshot()))::text::bigint)
 """
 
 ROWS_BETWEEN = """
@@ -35,8 +39,12 @@ UNSEALED = "select count(*) from journal where txid >= $1::bigint::text::xid8"
 NEXT_TXID = "select pg_current_xact_id()::text::bigint"
 
 CLEAR_STORED_ANSWERS = """
-delete from idempotency_keys where ctid = any(array(
-    select ctid from idempotency_keys where created_at <= $1 limit $2 for update skip locked))
+with cleared as (
+    delete from idempotency_keys where ctid = any(array(
+        select ctid from idempotency_keys where created_at <= $1 limit $2 for update skip locked))
+    returning 1
+)
+select count(*) from cleared
 """
 
 # Numbers never used that are left, pool by pool: a cheap bound that spares most pools the full count.

@@ -51,8 +51,6 @@ async def seal_next(connection: asyncpg.Connection, now: datetime) -> Seal | Non
     last = await connection.fetchrow(queries.LAST_SEAL)
     start, previous, seq = (last["to_txid"], last["hash"], last["seq"] + 1) if last else (0, FIRST, 1)
     end = await connection.fetchval(queries.SEAL_END, start, SEAL_ROWS)
-    if end == start:  # one transaction larger than a seal
-        end = start + 1
     rows = await connection.fetch(queries.ROWS_BETWEEN, start, end)
     if not rows:
         return None

@@ -60,7 +60,7 @@ class Worker:
         now = self._clock.now()
         if now >= self._slow_due:
             self._slow_due = now + SLOW_ROUND
-            await connection.execute(queries.CLEAR_STORED_ANSWERS, now - ANSWERS_KEPT, CLEARED_AT_ONCE)
+            await self._clear_stored_answers(connection)
             await self._notice_low_pools(connection)
 
     async def _sweep(self, connection: asyncpg.Connection) -> None:
@@ -77,6 +77,11 @@ class Worker:
             if seal is None:
                 return
             _log.info("journal sealed seq=%d rows=%d head=%s", seal.seq, seal.rows, seal.hash.hex())
+
+    async def _clear_stored_answers(self, connection: asyncpg.Connection) -> None:
+        until = self._clock.now() - ANSWERS_KEPT
+        while await connection.fetchval(queries.CLEAR_STORED_ANSWERS, until, CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+            continue
 
     async def _notice_low_pools(self, connection: asyncpg.Connection) -> None:
         """`pool.low` once when a pool falls below its mark, and again only after it has recovered."""
