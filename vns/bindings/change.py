@@ -9,10 +9,12 @@ import asyncpg
 
 from vns.bindings import queries
 from vns.bindings.rules import (
+    MAX_REFERENCE,
     BindingChange,
     CallerId,
     Side,
     Status,
+    absolute_end,
     check_expiry,
     cipher_context,
     effective_end,
@@ -22,7 +24,7 @@ from vns.bindings.rules import (
 from vns.crypto.rules import KeyRing
 from vns.errors import InvalidRequest, NotFound, NumberNotMappable, PairInUse, SameParty
 from vns.numbering.rules import PhoneNumber, mappable
-from vns.pools.rules import Mode, Pool
+from vns.pools.rules import Mode, Pool, check_text
 from vns.pools.service import load_pools
 
 
@@ -46,6 +48,7 @@ class Changer:
         Raises NotFound, PairInUse, SameParty, NumberNotMappable, ExpiresTooSoon, InvalidRequest.
         """
         check_expiry(change.expires_at, change.ttl_seconds, self._now)
+        check_text("reference", change.reference, MAX_REFERENCE)
         await self._lock_parties(tenant_id, binding_id, change)
         row = await self._connection.fetchrow(queries.LOCK_ONE, binding_id, tenant_id)
         if row is None:
@@ -86,7 +89,7 @@ class Changer:
         peer = self._party(row, Side.PEER, change.peer_number)
         if real.index == peer.index:
             raise SameParty("real_number and peer_number are the same number")
-        expires_at = None if change.clear_expires_at else change.expires_at or row["expires_at"]
+        expires_at = None if change.clear_expires_at else absolute_end(change.expires_at) or row["expires_at"]
         ttl = None if change.clear_ttl_seconds else change.ttl_seconds or row["ttl_seconds"]
         ends_at = _new_end(row, change, expires_at, ttl, self._now)
         await self._connection.execute(
@@ -146,4 +149,5 @@ def _new_end(
     if change.expires_at is None and not change.clear_expires_at:
         end: datetime = row["ends_at"]
         return end
-    return min(effective_end(expires_at, None, now), effective_end(None, ttl, now))
+    slides = row["expires_at"] is None or row["ends_at"] < row["expires_at"]  # else its sliding end is not known
+    return min(effective_end(expires_at, None, now), row["ends_at"] if slides else effective_end(None, ttl, now))

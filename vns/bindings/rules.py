@@ -10,10 +10,11 @@ from uuid import UUID
 
 from vns.errors import ExpiresTooSoon, InvalidRequest, ModeNotSupported, SameParty
 from vns.numbering.rules import PhoneNumber, mappable
-from vns.pools.rules import Mode, Service
+from vns.pools.rules import MAX_INTEGER, Mode, Service, check_text
 
 MIN_LIFE = timedelta(seconds=60)  # an absolute expiry lies at least this far ahead
 MAX_REFERENCE = 128  # characters
+MAX_KEY = 255  # characters of an Idempotency-Key
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the schema's "never"
 BUILT_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL})
 DEFAULT_SERVICE = {Mode.ONE_WAY: Service.PERSONAL, Mode.BIDIRECTIONAL: Service.VOIP}
@@ -137,8 +138,8 @@ def check_request(request: AllocationRequest, now: datetime) -> None:
         raise InvalidRequest("peer_number belongs to mode bidirectional")
     if not request.channels:
         raise InvalidRequest("channels must name at least one channel")
-    if request.reference is not None and not 1 <= len(request.reference) <= MAX_REFERENCE:
-        raise InvalidRequest(f"reference has 1 to {MAX_REFERENCE} characters")
+    check_text("reference", request.reference, MAX_REFERENCE)
+    check_text("purpose", request.purpose, MAX_REFERENCE)
     if request.ensure and request.reference is None:
         raise InvalidRequest("ensure needs a reference to find the binding by")
     check_expiry(request.expires_at, request.ttl_seconds, now)
@@ -155,19 +156,28 @@ def _check_pair(request: AllocationRequest) -> None:
 
 
 def check_expiry(expires_at: datetime | None, ttl_seconds: int | None, now: datetime) -> None:
-    """Raises ExpiresTooSoon, or InvalidRequest for a time without zone or a ttl below one second."""
+    """Raises ExpiresTooSoon, or InvalidRequest for a time without zone, one of no calendar, or a ttl out of range."""
     if expires_at is not None:
         if expires_at.tzinfo is None:
             raise InvalidRequest("expires_at needs a time zone")
+        try:
+            expires_at.astimezone(UTC)
+        except OverflowError as error:
+            raise InvalidRequest("expires_at lies beyond the year 9999") from error
         if expires_at < now + MIN_LIFE:
             raise ExpiresTooSoon("expires_at lies less than 60 seconds ahead")
-    if ttl_seconds is not None and ttl_seconds < 1:
-        raise InvalidRequest("ttl_seconds is at least 1")
+    if ttl_seconds is not None and not 1 <= ttl_seconds <= MAX_INTEGER:
+        raise InvalidRequest(f"ttl_seconds is 1 to {MAX_INTEGER}")
+
+
+def absolute_end(expires_at: datetime | None) -> datetime | None:
+    """As it is stored: nothing lies beyond "never", least of all what the driver takes for infinity."""
+    return min(expires_at, FOREVER) if expires_at is not None else None
 
 
 def effective_end(expires_at: datetime | None, ttl_seconds: int | None, last_connected: datetime) -> datetime:
     """When a binding ends if nothing more happens: the sliding end never passes the absolute one."""
-    absolute = expires_at or FOREVER
+    absolute = absolute_end(expires_at) or FOREVER
     if ttl_seconds is None:
         return absolute
     return min(absolute, last_connected + timedelta(seconds=ttl_seconds))

@@ -1,8 +1,9 @@
 """What tenants do with bindings: allocate, look up, change, release."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,8 @@ from vns.bindings.life import cut_calls, end_live
 from vns.bindings.numbers import NumberJustNamed
 from vns.bindings.records import binding_of, end_shown
 from vns.bindings.rules import (
+    MAX_KEY,
+    MAX_REFERENCE,
     Allocation,
     AllocationRequest,
     Binding,
@@ -28,6 +31,7 @@ from vns.bindings.rules import (
 from vns.crypto.rules import KeyRing
 from vns.errors import AmbiguousReference, InvalidRequest, NotFound, Unavailable, VnsError
 from vns.numbering.rules import digits_of
+from vns.pools.rules import check_text
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -35,6 +39,9 @@ from vns.storage.database import Database
 MAX_BATCH = 1000
 MAX_PAGE = 1000
 TRIES = 5  # of a batch that met another transaction
+
+Answer = TypeVar("Answer")
+Given = UUID | str | int  # what a release names: an id, a reference, a virtual number's key
 
 _MET_ANOTHER = (
     AnswerJustStored,
@@ -116,6 +123,7 @@ class Bindings:
 
     def _item(self, principal: Principal, request: AllocationRequest, key: str | None) -> Item:
         check_request(request, self._clock.now())
+        check_text("Idempotency-Key", key, MAX_KEY)
         return Item(
             principal=principal,
             request=request,
@@ -143,13 +151,19 @@ class Bindings:
             return error
 
     async def _allocate_together(self, items: Sequence[Item]) -> list[Allocation | VnsError]:
-        for _ in range(TRIES):
+        async def work(connection: asyncpg.Connection) -> list[Allocation | VnsError]:
             for item in items:
                 item.answer, item.placed, item.twin_of = None, None, None
+            return await Batch(connection, self._keyring, self._render, self._clock.now(), items).run()
+
+        return await self._transact(work)
+
+    async def _transact(self, work: Callable[[asyncpg.Connection], Awaitable[Answer]]) -> Answer:
+        """Do `work` in a transaction; one that met another is rolled back and done again. Raises Unavailable."""
+        for _ in range(TRIES):
             try:
                 async with self._db.transaction() as connection:
-                    batch = Batch(connection, self._keyring, self._render, self._clock.now(), items)
-                    return await batch.run()
+                    return await work(connection)
             except _MET_ANOTHER as error:
                 met = error
         raise Unavailable("too many others wanted the same at the same time") from met
@@ -174,6 +188,7 @@ class Bindings:
     ) -> Page:
         """The tenant's bindings, newest first. Raises InvalidRequest for a cursor that is none."""
         now = self._clock.now()
+        check_text("reference", reference, MAX_REFERENCE)
         conditions, values = _conditions(principal.tenant_id, reference, virtual_number, cursor)
         if status is not None:
             conditions.append(_status_condition(status, values, now))
@@ -190,8 +205,9 @@ class Bindings:
 
     async def change(self, principal: Principal, binding_id: UUID, change: BindingChange) -> Binding:
         """Raises what Changer.apply raises."""
-        now = self._clock.now()
-        async with self._db.transaction() as connection:
+
+        async def work(connection: asyncpg.Connection) -> None:
+            now = self._clock.now()
             row = await Changer(connection, self._keyring, now).apply(principal.tenant_id, binding_id, change)
             entry = journal.Entry(
                 at=now,
@@ -201,17 +217,22 @@ class Bindings:
                 subject=binding_id,
             )
             await journal.append(connection, [entry])
+
+        await self._transact(work)
         return await self.get(principal, binding_id)
 
     async def release(self, principal: Principal, binding_id: UUID, *, terminate_calls: bool = False) -> Binding:
         """Once this returns, the number connects nobody. Idempotent. Raises NotFound."""
-        now = self._clock.now()
-        async with self._db.transaction() as connection:
+
+        async def work(connection: asyncpg.Connection) -> None:
+            now = self._clock.now()
             if await connection.fetchrow(queries.SELECT_ONE, binding_id, principal.tenant_id) is None:
                 raise NotFound("no such binding")
             await end_live(connection, [binding_id], Status.RELEASED, now, principal.actor)
             if terminate_calls:
                 await cut_calls(connection, [binding_id], now)
+
+        await self._transact(work)
         return await self.get(principal, binding_id)
 
     async def release_many(
@@ -223,26 +244,25 @@ class Bindings:
         virtual_numbers: Sequence[int] = (),
         terminate_calls: bool = False,
     ) -> list[ReleaseOutcome]:
-        """All live matches of this tenant, in one transaction; an outcome for each id, reference or number given."""
+        """All live matches of this tenant, in one transaction; one outcome for each id, reference or number given."""
         if len(ids) + len(references) + len(virtual_numbers) > MAX_BATCH:
             raise InvalidRequest(f"at most {MAX_BATCH} items")
-        now = self._clock.now()
-        async with self._db.transaction() as connection:
-            matches = await _live_matches(connection, principal.tenant_id, ids, references, virtual_numbers, now)
-            everything = sorted({binding_id for found in matches.values() for binding_id in found or ()})
+        for reference in references:
+            check_text("reference", reference, MAX_REFERENCE)
+
+        async def work(connection: asyncpg.Connection) -> list[ReleaseOutcome]:
+            now = self._clock.now()
+            live = await _live_matches(connection, principal.tenant_id, ids, references, virtual_numbers, now)
+            everything = sorted({binding_id for found in live.values() for binding_id in found})
             await end_live(connection, everything, Status.RELEASED, now, principal.actor)
             if terminate_calls:
                 await cut_calls(connection, everything, now)
             rows = await connection.fetch(queries.EXISTING_IDS, principal.tenant_id, everything)
-        ended = {row["id"]: binding_of(row, self._keyring, now) for row in rows}
-        return [
-            ReleaseOutcome(
-                given=given,
-                released=tuple(ended[binding_id] for binding_id in found or ()),
-                error=NotFound("nothing of this tenant matches") if found is None else None,
-            )
-            for given, found in matches.items()
-        ]
+            ended = {row["id"]: binding_of(row, self._keyring, now) for row in rows}
+            given: list[Given] = [*dict.fromkeys(ids), *dict.fromkeys(references), *dict.fromkeys(virtual_numbers)]
+            return [_release_outcome(what, live.get(what), ended) for what in given]
+
+        return await self._transact(work)
 
     async def deliveries(
         self, principal: Principal, references: Sequence[str], *, tenant: str | None = None
@@ -250,6 +270,8 @@ class Bindings:
         """For each waybill the live safe number among the malls that the courier serves, else the last one."""
         if len(references) > MAX_BATCH:
             raise InvalidRequest(f"at most {MAX_BATCH} items")
+        for text in (*references, tenant):
+            check_text("reference and tenant", text, MAX_REFERENCE)
         now = self._clock.now()
         async with self._db.connection() as connection:
             malls = list(principal.mall_ids)
@@ -261,6 +283,15 @@ class Bindings:
         for row in rows:
             found.setdefault(row["reference"], []).append(row)
         return [_delivery(reference, found.get(reference, []), now) for reference in references]
+
+
+def _release_outcome(given: Given, live: Sequence[UUID] | None, ended: Mapping[UUID, Binding]) -> ReleaseOutcome:
+    """`live` None: nothing of the tenant was ever known by what was given."""
+    return ReleaseOutcome(
+        given=digits_of(given) if isinstance(given, int) else str(given),
+        released=tuple(ended[binding_id] for binding_id in live or ()),
+        error=NotFound("nothing of this tenant matches") if live is None else None,
+    )
 
 
 def _delivery(reference: str, rows: Sequence[asyncpg.Record], now: datetime) -> Delivery | VnsError:
@@ -311,19 +342,17 @@ async def _live_matches(
     references: Sequence[str],
     virtual_numbers: Sequence[int],
     now: datetime,
-) -> dict[str, list[UUID] | None]:
-    """By what was given: the live bindings to end; empty where all have ended already; None where nothing is known."""
-    matches: dict[str, list[UUID] | None] = {str(given): None for given in (*ids, *references)}
-    matches |= {digits_of(key): None for key in virtual_numbers}
-    live: dict[str, list[UUID]] = {}
+) -> dict[Given, list[UUID]]:
+    """By what was given: the bindings to end, none where all have ended already; what nobody knows is left out."""
+    live: dict[Given, list[UUID]] = {}
     for row in await connection.fetch(queries.EXISTING_IDS, tenant_id, list(ids)):
-        live[str(row["id"])] = [row["id"]]
+        live[row["id"]] = [row["id"]]
     for row in await connection.fetch(queries.KNOWN_REFERENCES, tenant_id, list(references)):
         live[row["reference"]] = []
     for row in await connection.fetch(queries.KNOWN_VNS, tenant_id, list(virtual_numbers)):
-        live[digits_of(row["vn"])] = []
+        live[row["vn"]] = []
     for row in await connection.fetch(queries.LIVE_BY_REFERENCES, tenant_id, list(references), now):
         live[row["given"]].append(row["id"])
     for row in await connection.fetch(queries.LIVE_BY_VNS, tenant_id, list(virtual_numbers), now):
-        live[digits_of(row["given"])].append(row["id"])
-    return matches | live
+        live[row["given"]].append(row["id"])
+    return live

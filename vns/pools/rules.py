@@ -9,6 +9,8 @@ from vns.errors import InvalidRequest
 from vns.numbering.rules import NumberKind, parse
 
 MAX_POOL_SIZE = 100_000_000
+MAX_TEXT = 200  # characters of a name, or of where a proof is filed
+MAX_INTEGER = 2**31 - 1  # of the schema: seconds, numbers
 STRIPES = 16  # parts of a pool that allocators can take never-used numbers from at the same time
 MIN_STRIPE = 1_000  # numbers; smaller pools have fewer stripes
 
@@ -117,6 +119,33 @@ class PoolCounts:
     locked: int
 
 
+def check_text(field: str, text: str | None, longest: int) -> None:
+    """Raises InvalidRequest for what is empty, too long, or cannot be stored: PostgreSQL takes no NUL."""
+    if text is None:
+        return
+    if not 1 <= len(text) <= longest:
+        raise InvalidRequest(f"{field} has 1 to {longest} characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise InvalidRequest(f"{field} is not text") from error
+    if "\0" in text:
+        raise InvalidRequest(f"{field} has a character that cannot be stored")
+
+
+def check_settings(settings: NewPool | PoolChange) -> None:
+    """Raises InvalidRequest for what no pool can have."""
+    check_text("name", settings.name, MAX_TEXT)
+    check_text("sms_sender_proof", settings.sms_sender_proof, MAX_TEXT)
+    for field, value, least in (
+        ("quarantine_seconds", settings.quarantine_seconds, 0),
+        ("default_ttl_seconds", settings.default_ttl_seconds, 1),
+        ("low_water", settings.low_water, 0),
+    ):
+        if value is not None and not least <= value <= MAX_INTEGER:
+            raise InvalidRequest(f"{field} is {least} to {MAX_INTEGER}")
+
+
 def range_of(service: Service, first: str, last: str) -> tuple[int, int]:
     """The keys of a range as typed. Raises InvalidNumber, or InvalidRequest when the range fits no pool."""
     start, end = parse(first), parse(last)
@@ -125,6 +154,8 @@ def range_of(service: Service, first: str, last: str) -> tuple[int, int]:
             raise InvalidRequest(f"a number of the range is not of service {service}")
     if service is Service.REPRESENTATIVE and not start.digits.startswith(end.digits[:4]):
         raise InvalidRequest("a range of representative numbers stays within one prefix")
+    if service is Service.PERSONAL and start.digits[:4] != end.digits[:4]:
+        raise InvalidRequest("a range of 050 numbers stays within one prefix")
     if start.digits.startswith("0502"):
         raise InvalidRequest("0502 is not a prefix that pools may use")
     if len(start.digits) != len(end.digits) or start.key > end.key:

@@ -7,7 +7,17 @@ import asyncpg
 
 from vns.errors import InvalidRequest, NotFound, PoolOverlap
 from vns.pools import queries
-from vns.pools.rules import DEFAULT_MODES, Mode, NewPool, Pool, PoolChange, PoolCounts, Service, stripes_of
+from vns.pools.rules import (
+    DEFAULT_MODES,
+    Mode,
+    NewPool,
+    Pool,
+    PoolChange,
+    PoolCounts,
+    Service,
+    check_settings,
+    stripes_of,
+)
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -23,8 +33,10 @@ class Pools:
     async def create(self, actor: str, new: NewPool) -> Pool:
         """A pool of any size is made in a few milliseconds: numbers get rows only when they are used.
 
-        Raises PoolOverlap when the range meets another pool's, InvalidRequest when the name is taken.
+        Raises PoolOverlap when the range meets another pool's, NotFound for an unknown owner, InvalidRequest for
+        settings that no pool can have and for a name that is taken.
         """
+        check_settings(new)
         now = self._clock.now()
         modes = new.modes if new.modes is not None else DEFAULT_MODES[new.service]
         low_water = new.low_water if new.low_water is not None else (new.last - new.first + 1) // 100
@@ -77,6 +89,7 @@ class Pools:
 
     async def change(self, actor: str, pool_id: UUID, change: PoolChange) -> Pool:
         """Change a pool's settings, and lock, reserve or free single numbers. Raises NotFound, InvalidRequest."""
+        check_settings(change)
         pool = await self.get(pool_id)
         if any(key not in pool for key in (*change.lock, *change.reserve, *change.unhold)):
             raise InvalidRequest("a number is not in this pool")
@@ -95,7 +108,7 @@ class Pools:
                 )
                 for hold, keys in (("locked", change.lock), ("reserved", change.reserve)):
                     if keys:
-                        await connection.execute(queries.HOLD_NUMBERS, pool_id, list(keys), hold)
+                        await connection.execute(queries.HOLD_NUMBERS, pool_id, sorted(set(keys)), hold)
                 if change.unhold:
                     await connection.execute(queries.UNHOLD_NUMBERS, pool_id, list(change.unhold))
                 await _note(connection, self._clock, actor, "pool.changed", pool_id, pool.owner_id)

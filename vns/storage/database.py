@@ -22,7 +22,19 @@ _GONE = (
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,  # too many connections
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+)
+
+# The connection ended in the middle of the work; whether a commit took place is not known.
+_WENT_AWAY = (
+    ConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
 )
 
 
@@ -63,7 +75,7 @@ class Database:
             raise Unavailable("PostgreSQL does not answer") from error
         try:
             yield connection
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError) as error:
+        except _WENT_AWAY as error:
             raise Unavailable("PostgreSQL went away") from error
         finally:
             await self._pool.release(connection)
