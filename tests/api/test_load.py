@@ -4,21 +4,41 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from loadtests.bench_servers import listens
+from local.children import tied
 from tests.api.conftest import COURIER, MALL, Platform
 from tests.api_process import ROOT, api_processes
 from vns.pools.rules import Service
 from vns.settings import Settings
 
 
-async def test_malls_and_couriers_at_work(platform: Platform, core_settings: Settings, tmp_path: Path) -> None:
+@pytest.fixture
+def smsc(new_port: Callable[[], int], tmp_path: Path) -> Iterator[str]:
+    """A simulated SMSC that takes texts from handsets; its URL."""
+    port = new_port()
+    command = [sys.executable, "-m", "simulators.smsc", "--port", str(port), "--system-id", "vns"]
+    command += ["--password", "secret", "--outbox", str(tmp_path / "outbox.jsonl"), "--platform-prefixes", "0504"]
+    with subprocess.Popen(tied(command), cwd=ROOT) as process:
+        while not listens(port):
+            assert process.poll() is None
+        yield f"smpp://vns:secret@127.0.0.1:{port}"
+        process.terminate()
+
+
+async def test_malls_and_couriers_at_work(
+    platform: Platform, core_settings: Settings, smsc: str, tmp_path: Path
+) -> None:
     await platform.pool("0504-6000-0000", "0504-6000-9999", Service.PERSONAL, name="large")
     environment = {"VNS_DATABASE_URL": core_settings.database_url, "VNS_KEYS_FILE": str(core_settings.keys_file)}
     credentials = tmp_path / "credentials.json"
-    credentials.write_text(json.dumps({"mall_key": platform.keys[MALL], "courier_key": platform.keys[COURIER]}))
+    credentials.write_text(
+        json.dumps({"mall_key": platform.keys[MALL], "courier_key": platform.keys[COURIER], "smsc": smsc})
+    )
     with api_processes(1, environment, tmp_path / "api.log") as server:
         command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless"]
         command += ["--users", "4", "--spawn-rate", "4", "--run-time", "5s", "--host", server.url, "--json"]
@@ -26,7 +46,12 @@ async def test_malls_and_couriers_at_work(platform: Platform, core_settings: Set
             subprocess.run,
             command,
             cwd=ROOT,
-            env={"PATH": "/usr/bin:/bin", "VNS_LOAD_CREDENTIALS": str(credentials), "HOME": str(tmp_path)},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "VNS_LOAD_CREDENTIALS": str(credentials),
+                "VNS_LOAD_COURIER": "text",
+                "HOME": str(tmp_path),
+            },
             capture_output=True,
             text=True,
             timeout=120,
@@ -34,7 +59,7 @@ async def test_malls_and_couriers_at_work(platform: Platform, core_settings: Set
         )
     assert done.returncode == 0, done.stderr
     seen = {entry["name"]: entry for entry in json.loads(done.stdout)}
-    assert {"allocate", "release", "look a parcel up"} <= set(seen)
+    assert {"allocate", "release", "look a parcel up", "text"} <= set(seen)
     assert all(entry["num_requests"] > 0 and entry["num_failures"] == 0 for entry in seen.values())
 
 
