@@ -52,6 +52,7 @@ class Behaviour:
     status: int | None = 200
     ring_seconds: float = 0.1
     hang_up_after: float | None = None
+    reinvites: bool = False  # sends a re-INVITE and an UPDATE, with `extra` headers, as soon as it has answered
     contact: str = "phone"  # user part of the Contact
     extra: tuple[str, ...] = ()  # further whole header lines in every response to the INVITE
 
@@ -138,13 +139,13 @@ def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
         return [_send(head, retrans=True), '<recv request="ACK"/>']
     body = _SDP.format(address=address, port=port)
     head = f"SIP/2.0 200 OK\n{_ANSWER_HEADERS}[last_CSeq:]\n{_contact(behaviour.contact)}\n{extra}"
-    steps = [
-        _send(f"{head}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}", retrans=True),
-        _ACK_KEEPING_PARTIES if behaviour.hang_up_after is not None else '<recv request="ACK" rrs="true"/>',
-    ]
     after = behaviour.hang_up_after
     limit = f' timeout="{_ms(after)}" ontimeout="2"' if after is not None else ""
-    steps += [
+    speaks_up = after is not None or behaviour.reinvites
+    steps = [
+        _send(f"{head}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}", retrans=True),
+        _ACK_KEEPING_PARTIES if speaks_up else '<recv request="ACK" rrs="true"/>',
+        *(_changes(behaviour, body) if behaviour.reinvites else []),
         f'<recv request="BYE"{limit}/>',
         _send(
             "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
@@ -153,16 +154,28 @@ def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
     ]
     if after is None:
         return steps
+    end = ['<label id="2"/>', _send(_from_callee("BYE", 4) + "Content-Length: 0\n", retrans=True)]
+    return [*steps, *end, '<recv response="200"/>']
+
+
+def _changes(behaviour: Behaviour, body: str) -> list[str]:
+    """What carriers send in the middle of a call, with all that they say about the called party."""
+    told = f"{_contact(behaviour.contact)}\n{_lines(behaviour.extra)}"
+    offer = f"{told}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}"
     return [
-        *steps,
-        '<label id="2"/>',
-        _send(
-            f"BYE [next_url] SIP/2.0\n{_VIA}\nFrom:[$2]\nTo:[$1]\n[last_Call-ID:]\n"
-            "CSeq: 1 BYE\nMax-Forwards: 70\nContent-Length: 0\n",
-            retrans=True,
-        ),
+        _send(_from_callee("INVITE", 1) + offer, retrans=True),
+        '<recv response="100" optional="true"/>',
+        '<recv response="200" rrs="true"/>',
+        _send(_from_callee("ACK", 1) + "Content-Length: 0\n"),
+        _send(_from_callee("UPDATE", 2) + f"{told}Content-Length: 0\n", retrans=True),
         '<recv response="200"/>',
     ]
+
+
+def _from_callee(method: str, number: int) -> str:
+    """The head of a request inside the dialog that the called phone sends; the variables hold the ACK's parties."""
+    parties = "From:[$2]\nTo:[$1]\nCall-ID: [call_id]\n"
+    return f"{method} [next_url] SIP/2.0\n{_VIA}\n{parties}CSeq: {number} {method}\nMax-Forwards: 70\n"
 
 
 def _in_dialog(identity: Identity, dialled: str, method: str, number: int) -> str:

@@ -1,6 +1,7 @@
 """Calls through a real Asterisk with sipp on both sides: who is connected, what each sees, what is recorded."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -148,6 +149,25 @@ async def test_a_forwarded_call_does_not_tell_from_where(platform: Platform) -> 
         callee = await customer.hung_up()
     assert_hidden("01077776666", callee)
     assert_hidden(COURIER, callee)
+
+
+@pytest.mark.parametrize("binding", ["one_way", "pair"])
+async def test_what_the_targets_network_tells_in_the_middle_of_a_call(platform: Platform, binding: str) -> None:
+    """Connected-line updates by re-INVITE and UPDATE stay on the leg that they came from."""
+    world = platform.world
+    vn = (await (world.pair() if binding == "pair" else world.allocate())).vn
+    talkative = replace(showing(CUSTOMER), reinvites=True)
+    async with (
+        platform.carrier.phone(talkative) as customer,
+        platform.carrier.calling(digits_of(vn), Identity.plain(COURIER), talk_seconds=1) as courier,
+    ):
+        caller, callee = await courier.ended(), await customer.hung_up()
+    changed = [m.status for m in callee.received if m.method in {"INVITE", "UPDATE"} and m.status == 200]
+    assert changed == [200, 200]
+    assert caller.status == 200
+    assert_hidden(CUSTOMER, caller)
+    if binding == "pair":
+        assert_hidden(COURIER, callee)
 
 
 async def test_the_target_hangs_up(platform: Platform) -> None:
