@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import and_, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sms_relay.agent.checks import Content, Row
@@ -94,20 +94,11 @@ class Store:
         return rows
 
     async def _due(self, connection: AsyncConnection, limit: int, now: datetime) -> list[SqlRow[Any]]:
-        """Reserved rows whose time has come, then those without a time; each read along MSG_DATA_DUE."""
         data = self._database.tables.data
         found: list[SqlRow[Any]] = []
-        for due in (now >= data.c.REQ_DATE, data.c.REQ_DATE.is_(None)):
-            statement = (
-                select(data)
-                .where(in_state(data, State.REQUESTED), due)
-                .order_by(data.c.REQ_DATE, data.c.MSG_SEQ)
-                .limit(limit - len(found))
-                .with_for_update(skip_locked=True)
-            )
-            found += (await connection.execute(statement)).all()
-            if len(found) >= limit:
-                break
+        for statement in due_statements(data, connection.dialect.name, now):
+            if len(found) < limit:
+                found += (await connection.execute(statement.limit(limit - len(found)))).all()
         return found
 
     async def _with_contents(self, connection: AsyncConnection, found: Sequence[SqlRow[Any]]) -> list[Row]:
@@ -247,6 +238,19 @@ class Store:
             taken = set((await connection.execute(select(queue.c.MSG_SEQ))).scalars()) - set(keep)
             await self._move_on(connection, sorted(taken), State.REQUESTED)
             await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_(taken)))
+
+
+def due_statements(data: Table, dialect: str, now: datetime) -> tuple[Select[Any], Select[Any]]:
+    """Reserved rows whose time has come, then those without a time, each read along the index MSG_DATA_DUE.
+
+    However many rows wait, no more than the limit is read: PostgreSQL needs REQ_DATE in the order to see that the index
+    has it, MariaDB sorts if it is there.
+    """
+    requested_for, key = data.columns["REQ_DATE"], data.columns["MSG_SEQ"]
+    order = (requested_for, key) if dialect == "postgresql" else (key,)
+    due = select(data).where(in_state(data, State.REQUESTED)).with_for_update(skip_locked=True)
+    reserved = due.where(requested_for <= now).order_by(requested_for, key)
+    return reserved, due.where(requested_for.is_(None)).order_by(*order)
 
 
 async def forget_parts(connection: AsyncConnection, database: NproDatabase, seqs: Iterable[int]) -> None:

@@ -125,7 +125,13 @@ class NproDatabase:
 def _engine(url: str, size: int) -> AsyncEngine:
     where = _with_driver(make_url(url))
     if where.get_backend_name() == "postgresql":
-        arguments: dict[str, object] = {"timeout": CONNECT_TIMEOUT, "command_timeout": STATEMENT_TIMEOUT}
+        arguments: dict[str, object] = {
+            "timeout": CONNECT_TIMEOUT,
+            "command_timeout": STATEMENT_TIMEOUT,
+            # Every statement here reads a few rows along an index; with old statistics the planner would rather gather
+            # a whole backlog and sort it.
+            "server_settings": {"application_name": "npro", "enable_bitmapscan": "off", "jit": "off"},
+        }
     else:
         arguments = {
             "connect_timeout": CONNECT_TIMEOUT,

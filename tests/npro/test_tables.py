@@ -5,10 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 
+from sms_relay.agent.store import due_statements
 from sms_relay.npro.database import NotReachable, NotUsable, NproDatabase, Rejected, create_missing
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import TableNames, Tables
@@ -195,3 +196,20 @@ def test_oracle_has_the_sequences_that_customers_write() -> None:
     ddl = [str(CreateSequence(one).compile(dialect=oracle)) for one in Tables(TableNames()).sequences()]
     assert "CREATE SEQUENCE MSG_DATA_SEQ" in ddl
     assert "CREATE SEQUENCE MMS_CONTENTS_INFO_SEQ" in ddl
+
+
+async def test_the_poll_reads_along_the_index_whatever_waits(database: NproDatabase) -> None:
+    """Neither a backlog, nor rows reserved for later, nor rows waiting for receipts are gone through."""
+    now = KoreanClock().now()
+    kinds: list[dict[str, object]] = [
+        {"CUR_STATE": 2, "MSG_TYPE": 4, "REQ_DATE": None},
+        {"CUR_STATE": 0, "MSG_TYPE": 4, "REQ_DATE": now + timedelta(days=1)},
+        {"CUR_STATE": 0, "MSG_TYPE": 4, "REQ_DATE": None},
+    ]
+    async with database.transaction() as connection:
+        await connection.execute(insert(database.tables.data), kinds * 2_000)
+        for statement in due_statements(database.tables.data, connection.dialect.name, now):
+            limited = statement.limit(50).compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+            plan = "\n".join(str(row) for row in await connection.execute(text(f"EXPLAIN {limited}")))
+            assert "msg_data_due" in plan.lower(), plan
+            assert "sort" not in plan.lower(), plan
