@@ -1,5 +1,6 @@
 """What surrounds every request: the limit on its body, the net under unexpected errors, the clock for the metrics."""
 
+import asyncio
 import logging
 import time
 import traceback
@@ -11,7 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import HttpMetrics
-from api.problems import unexpected
+from api.problems import response_of, unexpected
+from vns.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ class Edge:
 
         try:
             await self._app(scope, self._limited(scope, receive), sending)
+        except asyncio.CancelledError:  # the server is ending and cuts what is still under way: the task ends here
+            if not status:
+                await response_of(Unavailable("the server is ending"))(scope, receive, sending)
         except ClientDisconnect:
             status = status or 499  # nobody is left to answer; the number is nginx's
         except Exception as error:  # noqa: BLE001 - the net under everything: logged without values, answered 500

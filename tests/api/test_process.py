@@ -1,5 +1,6 @@
 """The API as processes: one port for several, an end in time, and a document that they keep to."""
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+LESS_THAN_A_STATEMENT = 12  # seconds: a process does not wait for its statements to time out
 EXAMPLES = 25  # of each operation in each mode
 
 
@@ -70,8 +72,26 @@ def test_two_processes_share_a_port_and_count_together(two: ApiProcesses) -> Non
 def test_one_may_end_while_the_other_serves(two: ApiProcesses) -> None:
     first = two.running[0]
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=5) in {0, -signal.SIGTERM}
+    assert first.wait(timeout=LESS_THAN_A_STATEMENT) in {0, -signal.SIGTERM}
     assert two.answers()
+
+
+async def test_it_ends_although_a_statement_hangs(
+    environment: dict[str, str], platform: Platform, tmp_path: Path
+) -> None:
+    body = {"mode": "one_way", "real_number": "01011112222"}
+    headers = {"authorization": f"Bearer {platform.keys[MALL]}"}
+    with api_processes(1, environment, tmp_path / "api.log") as server:
+        async with platform.services.database.transaction() as connection, httpx.AsyncClient(timeout=30) as client:
+            await connection.execute("lock table pools in access exclusive mode")
+            hanging = asyncio.create_task(client.post(f"{server.url}/v1/bindings", json=body, headers=headers))
+            while not await connection.fetchval("select exists (select from pg_locks where not granted)"):
+                assert not hanging.done()
+            process = server.running[0]
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, LESS_THAN_A_STATEMENT) in {0, -signal.SIGTERM}
+            answer = await hanging
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 def test_metrics_and_log_hold_no_number(two: ApiProcesses, platform: Platform) -> None:
