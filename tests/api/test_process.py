@@ -94,6 +94,16 @@ async def test_it_ends_although_a_statement_hangs(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+def test_a_body_over_the_limit_is_refused_over_the_wire(
+    two: ApiProcesses, platform: Platform, *, chunked: bool
+) -> None:
+    content = iter([b" " * 65_536] * 48) if chunked else b" " * 3_145_728
+    headers = {"authorization": f"Bearer {platform.keys[MALL]}", "content-type": "application/json"}
+    answer = httpx.post(f"{two.url}/v1/bindings", content=content, headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+
+
 def test_metrics_and_log_hold_no_number(two: ApiProcesses, platform: Platform) -> None:
     """Numbers in every place where a client may put one, most of them wrong."""
     number, path = "01099998888", "/v1/bindings"
