@@ -132,7 +132,7 @@ async def emptied(database: NproDatabase) -> World:
     return World(database, Store(database, clock), mover)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
 async def test_any_history_keeps_every_row_in_one_known_state(
     database: NproDatabase, actions: list[tuple[str, int]]
