@@ -7,7 +7,7 @@ from tests.core_world import World, request
 from vns.bindings.rules import Status
 from vns.maintenance import seals
 from vns.maintenance.worker import CLEARED_AT_ONCE, Worker
-from vns.pools.rules import Service
+from vns.pools.rules import PoolChange, Service
 
 
 async def _round(world: World) -> None:
@@ -139,3 +139,27 @@ async def test_a_pool_that_runs_low_is_told_of_once(world: World) -> None:
         async with world.db.connection() as connection:
             await worker.round(connection)
     assert [event["data"] for event in await _events(world, "pool.low")] == [{"free": 8, "low_water": 9}]
+
+
+@pytest.mark.parametrize("reached", [False, True], ids=["counter not reached", "counter at the end"])
+async def test_what_is_free_is_counted_as_the_pool_counts_it(world: World, *, reached: bool) -> None:
+    """Named ahead of the counter, held, resting, rested, shared with and without pairs: all in one small pool."""
+    world.clock.move(days=-10)
+    pool = await world.pool("070-9000-0000", "070-9000-0009", Service.VOIP, name="mixed", low_water=20)
+    rested, pair = await world.allocate(pool="mixed"), await world.pair(pool="mixed")
+    await world.bindings.release(world.mall, rested.id)
+    await world.bindings.release(world.mall, pair.id)
+    world.clock.move(days=10)
+    await world.allocate(vn="070-9000-0008")
+    held = PoolChange(lock=(pool.last,), reserve=(pool.last - 2,))
+    await world.pools.change("test", pool.id, held)
+    resting = await world.allocate(vn="070-9000-0006")
+    await world.bindings.release(world.mall, resting.id)
+    for _ in range(6 if reached else 1):
+        await world.allocate(pool="mixed")
+    world.clock.move(minutes=2)
+    await _round(world)
+    expected = (await world.pools.counts([pool.id]))[pool.id].free
+    told = [event["data"] for event in await _events(world, "pool.low") if event["subject"] == pool.id]
+    assert told == [{"free": expected, "low_water": 20}]
+    assert expected == (0 if reached else 5)

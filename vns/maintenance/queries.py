@@ -47,12 +47,28 @@ with cleared as (
 select count(*) from cleared
 """
 
-# Numbers never used that are left, pool by pool: a cheap bound that spares most pools the full count.
-FRESH_LEFT = """
-select p.id as pool_id, p.owner_id, p.low_water, p.low_noticed,
-       (select coalesce(sum(s.last_key - s.next_key + 1), 0)::bigint
-        from pool_stripes s where s.pool_id = p.id) as fresh
+# How many numbers of each pool are free, counted no further than its mark: a full pool of millions costs no more than
+# its mark. Never used: what the stripes have left, but for numbers that were named or held ahead of them.
+FREE_UP_TO_MARK = """
+select p.id as pool_id, p.owner_id, p.low_water, p.low_noticed, f.fresh + r.rested + e.empty as free
 from pools p
+cross join lateral (
+    select coalesce(sum(s.last_key - s.next_key + 1
+                        - (select count(*) from numbers n where n.vn between s.next_key and s.last_key)), 0)::bigint
+    from pool_stripes s where s.pool_id = p.id
+) f (fresh)
+cross join lateral (
+    select count(*) from (
+        select from numbers n
+        where n.pool_id = p.id and n.kind = 'exclusive' and n.hold is null and n.free_at <= $1 limit p.low_water) n
+) r (rested)
+cross join lateral (
+    select case when f.fresh + r.rested >= p.low_water then 0 else (
+        select count(*) from (
+            select from numbers n
+            where n.pool_id = p.id and n.kind = 'shared' and n.hold is null
+              and not exists (select from seats s where s.vn = n.vn and s.free_at > $1) limit p.low_water) n) end
+) e (empty)
 """
 NOTE_LOW = "update pools set low_noticed = $2 where id = $1"
 

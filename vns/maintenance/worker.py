@@ -11,7 +11,6 @@ from vns.bindings.life import SWEEP, sweep_overdue
 from vns.errors import Unavailable
 from vns.maintenance import queries
 from vns.maintenance.seals import seal_next
-from vns.pools.service import Pools
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -20,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 WORKER_LOCK = 0x564E5301
 CLEARED_AT_ONCE = 5_000  # rows in one statement
-SLOW_ROUND = timedelta(seconds=60)  # between the rounds that count whole pools
+SLOW_ROUND = timedelta(seconds=60)  # between the rounds that clear up and count free numbers
 
 
 class Worker:
@@ -31,7 +30,6 @@ class Worker:
         self._db = db
         self._clock = clock
         self._every = every
-        self._pools = Pools(db, clock)
         self._slow_due = clock.now()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,11 +83,8 @@ class Worker:
 
     async def _notice_low_pools(self, connection: asyncpg.Connection) -> None:
         """`pool.low` once when a pool falls below its mark, and again only after it has recovered."""
-        rows = await connection.fetch(queries.FRESH_LEFT)
-        scarce = [row["pool_id"] for row in rows if row["fresh"] < row["low_water"]]
-        counts = await self._pools.counts(scarce) if scarce else {}
-        for row in rows:
-            low = row["pool_id"] in counts and counts[row["pool_id"]].free < row["low_water"]
+        for row in await connection.fetch(queries.FREE_UP_TO_MARK, self._clock.now()):
+            low = row["free"] < row["low_water"]
             if low == row["low_noticed"]:
                 continue
             async with connection.transaction():
@@ -101,7 +96,7 @@ class Worker:
                         actor="platform",
                         event="pool.low",
                         subject=row["pool_id"],
-                        data={"free": counts[row["pool_id"]].free, "low_water": row["low_water"]},
+                        data={"free": row["free"], "low_water": row["low_water"]},
                     )
                     await journal.append(connection, [entry])
 
