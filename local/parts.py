@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ivr.asterisk.configuration import Instance, write_configuration
 from ivr.settings import IvrSettings, split_ami_url
 from local import redis
-from local.accounts import Account, service_account
+from local.accounts import service_account
 from local.asterisk import ACCOUNT as ASTERISK_ACCOUNT
 from local.postgres import ORPHAN_SECONDS, PostgresServer, clear_lock
 from local.readiness import all_of, api_ready, asterisk_answers, connected_to, listens, redis_answers
@@ -121,20 +121,20 @@ def redis_part(settings: LocalSettings) -> Part:
 
 
 def asterisk_part(instance: Instance, program: str, environ: Mapping[str, str]) -> Part:
-    """The configuration is written anew before each start: a changed setting takes effect with a restart."""
+    """The configuration is written anew before each start: a changed setting takes effect with a restart.
+
+    The account is the machine's: the number of `asterisk` inside the root folder may be somebody else's outside.
+    """
     ivr = ivr_settings(environ)
     _, port, _, _ = split_ami_url(ivr.ami_url)
     console = [program, *instance.command()[2:]]
     if instance.root is not None:
         console = ["chroot", str(instance.root), *console]
-    owner = instance.owner()
-    account = Account(name="asterisk", uid=owner[0], gid=owner[1]) if owner else None
-    if account is None:
-        account = service_account(ASTERISK_ACCOUNT)
+    account = service_account(ASTERISK_ACCOUNT)
 
     def prepare() -> None:
         write_configuration(instance, ivr)
-        if owner is None and account is not None:
+        if account is not None:
             for place in (instance.folder, *instance.folder.rglob("*")):
                 os.chown(place, account.uid, account.gid)
 

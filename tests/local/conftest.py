@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,13 +46,18 @@ Start = Callable[..., Up]
 
 
 @pytest.fixture(scope="module")
-def environment(server_folder: Path, new_port: Callable[[], int], new_udp_port: Callable[[], int]) -> dict[str, str]:
+def environment(
+    server_folder: Path, new_port: Callable[[], int], new_udp_port: Callable[[], int]
+) -> Iterator[dict[str, str]]:
+    """Settings of a platform of its own; what it left inside Asterisk's root folder is removed at the end."""
     ports = {f"VNS_{name}": str(new_port()) for name in PORTS}
     first_rtp = 40_000
     rtp = {"VNS_RTP_FIRST_PORT": str(first_rtp), "VNS_RTP_LAST_PORT": str(first_rtp + 199)}
     sip = {"VNS_SIP_PORT": str(new_udp_port()), "VNS_SIP_TRUNK": f"127.0.0.1:{new_udp_port()}"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VNS_")}
-    return {**inherited, **ports, **rtp, **sip, "VNS_RUN_DIR": str(server_folder / "up")}
+    yield {**inherited, **ports, **rtp, **sip, "VNS_RUN_DIR": str(server_folder / "up")}
+    for kept in server_folder.glob("*/secrets/asterisk-instance"):
+        shutil.rmtree(ROOT / "var/asterisk/srv/vns" / kept.read_text(), ignore_errors=True)
 
 
 @pytest.fixture
