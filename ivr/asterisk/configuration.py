@@ -36,7 +36,7 @@ _RECORD = "|".join(
         "${ANSWEREDTIME_MS}",
         "${CHANNEL}",
         "${CHANNEL(hangupsource)}",
-        '${IF($[${REGEX("^(050|070|1[568])" ${FILTER(0-9,${DIALLED})})}]?${FILTER(0-9,${DIALLED})}:)}',
+        '${IF($[${REGEX("^(050|070|1[568])[0-9]+$" ${DIALLED})}]?${DIALLED}:)}',
     )
 )
 
@@ -130,7 +130,7 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "ami_secret": ami_secret,
         "ring_timeout": str(settings.ring_timeout_seconds),
         "record": _RECORD,
-        "entry": "\n".join(_entry(pattern) for pattern in ("s", "_[+0-9]!", "_[a-zA-Z*#].")),
+        "entry": _entry(settings),
         "ask": _ask(settings),
         "refusals": "\n".join(_refusal(reason, target.inside) for reason in Reason),
         "no_response": f'$["${{RINGTIME_MS}}"=""]?vns-answer,{Reason.UNREACHABLE},1:vns-answer,{Reason.NO_ANSWER},1',
@@ -141,37 +141,51 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
     }
 
 
-def _entry(pattern: str) -> str:
-    return (
-        f"exten => {pattern},1,Set(CHANNEL(hangup_handler_push)=vns-ended,s,1)\n"
-        " same => n,Set(DIALLED=${EXTEN})\n"
-        " same => n,Goto(vns-ask-0,s,1)"
-    )
+def _entry(settings: IvrSettings) -> str:
+    """Where calls arrive. Every step costs: the first bridge is asked right here, and variables are set together."""
+    lines = []
+    for pattern in ("s", "_[+0-9]!", "_[a-zA-Z*#]."):
+        lines += [
+            f"exten => {pattern},1,Set(CHANNEL(hangup_handler_push)=vns-ended,s,1)",
+            f" same => n,MSet(DIALLED=${{URIENCODE(${{EXTEN}})}},{_time_out(settings)})",
+            *_question(settings, 0),
+        ]
+    return "\n".join([*lines, _after_time_out(0)])
 
 
 def _ask(settings: IvrSettings) -> str:
-    arguments = ",".join(
-        ["${URIENCODE(${DIALLED})}"]
-        + [f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "From", "Privacy")]
-    )
+    """One context for each further bridge, and the last resort."""
     contexts = []
-    for place, port in enumerate(settings.agi_ports):
-        contexts.append(
-            f"[vns-ask-{place}]\n"
-            f"exten => s,1,Set(TIMEOUT(absolute)={settings.agi_timeout_seconds})\n"
-            f" same => n,AGI(agi://{settings.agi_host}:{port}/question,{arguments})\n"
-            " same => n,Set(TIMEOUT(absolute)=0)\n"
-            f' same => n,GotoIf($["${{ACT}}"=""]?vns-ask-{place + 1},s,1:vns-answer,${{ACT}},1)\n'
-            f"exten => T,1,Goto(vns-ask-{place + 1},s,1)"
-        )
+    for place in range(1, len(settings.agi_ports)):
+        lines = [f"[vns-ask-{place}]", f"exten => s,1,Set({_time_out(settings)})", *_question(settings, place)]
+        contexts.append("\n".join([*lines, _after_time_out(place)]))
     contexts.append(f"[vns-ask-{len(settings.agi_ports)}]\nexten => s,1,Goto(vns-answer,{Reason.OVERLOAD},1)")
     return "\n\n".join(contexts)
+
+
+def _question(settings: IvrSettings, place: int) -> list[str]:
+    headers = [
+        f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "From", "Privacy")
+    ]
+    arguments = ",".join(["${DIALLED}", *headers])
+    return [
+        f" same => n,AGI(agi://{settings.agi_host}:{settings.agi_ports[place]}/question,{arguments})",
+        f' same => n,GotoIf($["${{ACT}}"=""]?vns-ask-{place + 1},s,1:vns-answer,${{ACT}},1)',
+    ]
+
+
+def _time_out(settings: IvrSettings) -> str:
+    return f"TIMEOUT(absolute)={settings.agi_timeout_seconds}"
+
+
+def _after_time_out(place: int) -> str:
+    return f"exten => T,1,Goto(vns-ask-{place + 1},s,1)"
 
 
 def _refusal(reason: Reason, inside: str) -> str:
     refusal = REFUSALS[reason]
     return (
-        f"exten => {reason},1,Set(REASON={reason})\n"
+        f"exten => {reason},1,MSet(TIMEOUT(absolute)=0,REASON={reason})\n"
         " same => n,Progress()\n"
         f" same => n,Playback({inside}/prompts/{refusal.prompt},noanswer)\n"
         f" same => n,Hangup({refusal.cause})"
