@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.limits import RateLimiter
 from api.metrics import HttpMetrics
 from api.routes.bindings.schemas import render
+from api.routes.deliveries.lookups import Lookups
 from api.settings import ApiSettings
 from vns.access.service import Access
 from vns.bindings.service import Bindings
@@ -37,6 +38,7 @@ class Services:
     database: Database
     access: Access
     bindings: Bindings
+    lookups: Lookups
     pools: Pools
     calls: Calls
     messages: Messages
@@ -52,12 +54,14 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
     limiter = RateLimiter(core.redis_url, timeout=settings.redis_timeout, metrics=metrics)
     router = Router(keyring)
     bindings = Bindings(database, keyring, clock, render=render)
+    lookups = Lookups(bindings)
     try:
         yield Services(
             settings=settings,
             database=database,
             access=Access(database, clock),
             bindings=bindings,
+            lookups=lookups,
             pools=Pools(database, clock),
             calls=Calls(database, router, clock),
             messages=Messages(database, router, keyring, clock),
@@ -66,6 +70,7 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
         )
     finally:
         await _end("allocations under way", bindings.close())
+        await _end("look-ups under way", lookups.close())
         await _end("rate limits", limiter.close())
         await _end("statements under way", database.close())
 

@@ -228,6 +228,7 @@ def _tell(text: str) -> None:
 
 def run(quick: bool) -> Result:
     """Raises RuntimeError when anything went wrong: a benchmark of errors is none."""
+    load = os.getloadavg()[0]  # of others: a busy machine measures itself
     with ground(QUICK_SECONDS if quick else SECONDS) as at:
         rounds = Rounds(at)
         rounds.run(ROUNDS)
@@ -245,6 +246,7 @@ def run(quick: bool) -> Result:
             "api_workers": WORKERS,
             "floor_workers": 1,
             "connections": CONNECTIONS,
+            "load average before the run": load,
             "seconds": at.seconds,
             "client": "loadtests/wire_client.py in one process, the same for all",
         },

@@ -6,7 +6,6 @@ python -m loadtests.http_load < order.json
 import asyncio
 import itertools
 import json
-import math
 import re
 import subprocess
 import sys
@@ -125,7 +124,9 @@ class Load:
 
     async def _as_fast(self, client: WireClient, counted_from: float, end: float) -> None:
         while (now := time.perf_counter()) < end and (not self._order.requests or self._sent < self._order.requests):
-            await self._one(client, now, counted_from, end)
+            answered = await self._one(client)
+            if answered is not None and counted_from <= answered < end:
+                self._took.append(answered - now)
 
     async def _keep_pace(self, client: WireClient, due: Iterator[float], counted_from: float, end: float) -> None:
         for moment in due:
@@ -134,18 +135,20 @@ class Load:
             ahead = moment - time.perf_counter()
             if ahead > 0:
                 await asyncio.sleep(ahead)
-            await self._one(client, moment, counted_from, math.inf)
+            answered = await self._one(client)
+            if answered is not None and moment >= counted_from:
+                self._took.append(answered - moment)
 
-    async def _one(self, client: WireClient, since: float, counted_from: float, end: float) -> None:
+    async def _one(self, client: WireClient) -> float | None:
+        """When the answer had come; None for an error."""
         self._sent += 1
         request = REQUESTS[self._order.kind](self._order, next(self._numbers))
         status, body = await client.ask(request)
-        now = time.perf_counter()
-        if status not in {200, 201}:
-            self._errors += 1
-        elif counted_from <= now < end and since >= counted_from - 1:
-            self._took.append(now - since)
         self._bodies.append(body)
+        if status in {200, 201}:
+            return time.perf_counter()
+        self._errors += 1
+        return None
 
     def _measured(self, seconds: float) -> Measured:
         took = sorted(self._took)

@@ -36,10 +36,7 @@ async def get_delivery(request: Request) -> Json:
     principal = await may_look_up(request)
     reference = value_of(_reference, request.path_params["reference"], root="path.reference")
     tenant = value_of(_options, dict(request.query_params), root="query").tenant
-    (found,) = await services_of(request).bindings.deliveries(principal, [reference], tenant=tenant)
-    if isinstance(found, errors.VnsError):
-        raise found
-    return Json(render(found))
+    return Json(render(await services_of(request).lookups.one(principal, reference, tenant)))
 
 
 @router.post(
