@@ -36,10 +36,13 @@ class CatchUp:
 
     async def run(self) -> None:
         """Until cancelled. Without a database the same lines are tried again."""
-        self._folder.remove_before(self._clock.now() - KEEP_RECORDS)
+        cleared = None
         while True:
             try:
                 more = await self.one_round()
+                if cleared != (today := self._clock.now().date()):
+                    self._folder.remove_before(self._clock.now() - KEEP_RECORDS)
+                    cleared = today
             except GONE as error:
                 log.warning("records wait: %s", type(error).__name__)
                 more = False
