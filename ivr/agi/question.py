@@ -27,20 +27,31 @@ class Questions:
         self._bridge = bridge
         self._deadline = deadline  # seconds
         self._at_once = at_once
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[Answer]] = set()
 
     async def answer(self, request: AgiRequest) -> Answer:
         """BRIDGE, ACT (`connect` or the reason of a refusal), NUM to dial and CID to present."""
-        if self._under_way >= self._at_once:
+        if len(self._under_way) >= self._at_once:
             log.warning("call %s: too many questions at once", request.unique_id)
             return self._refusal(Reason.OVERLOAD)
-        self._under_way += 1
+        deciding = asyncio.create_task(self._decide(request))
+        self._under_way.add(deciding)
+        deciding.add_done_callback(self._under_way.discard)
         try:
-            async with asyncio.timeout(self._deadline):
-                begun = await self._calls.begin(self._attempt(request))
-        except TimeoutError:
+            # not asyncio.timeout, which waits until the cancelled work has ended: a PostgreSQL that stands still holds
+            # even that up, while returning the connection
+            await asyncio.wait({deciding}, timeout=self._deadline)
+        finally:
+            deciding.cancel()  # nothing happens to one that is done
+        if not deciding.done():
             log.warning("call %s: no decision within %.1f s", request.unique_id, self._deadline)
             return self._refusal(Reason.OVERLOAD)
+        return deciding.result()
+
+    async def _decide(self, request: AgiRequest) -> Answer:
+        """Raises nothing."""
+        try:
+            begun = await self._calls.begin(self._attempt(request))
         except VnsError as error:
             log.warning("call %s: %s", request.unique_id, error.code)
             return self._refusal(Reason.OVERLOAD)
@@ -48,8 +59,6 @@ class Questions:
             where = traceback.extract_tb(error.__traceback__)[-1]  # the text of an error may hold a number
             log.warning("call %s: %s at %s:%s", request.unique_id, type(error).__name__, where.name, where.lineno)
             return self._refusal(Reason.OVERLOAD)
-        finally:
-            self._under_way -= 1
         return self._instructions(begun.routed)
 
     def _attempt(self, request: AgiRequest) -> Attempt:

@@ -142,6 +142,16 @@ async def test_only_an_answered_call_consumes(world: World, calls: Calls, result
     assert (await world.bindings.get(world.mall, binding.id)).status is status
 
 
+async def test_a_call_never_arrives_after_its_end(world: World, calls: Calls) -> None:
+    """A bridge that had hung decides, by its own clock, when the call is over already."""
+    await world.allocate()
+    begun = await calls.begin(attempt(world, "050410000000", COURIER))
+    ended = world.clock.now() - timedelta(seconds=3)
+    await calls.finish([outcome(world, begun.call_id, Result.OVERLOAD, ended_at=ended)])
+    [row] = await stored(world)
+    assert (row["arrived_at"], row["ended_at"]) == (ended, ended)
+
+
 async def test_two_bridges_finishing_at_once_consume_once(world: World, calls: Calls) -> None:
     binding = await world.allocate(expire_after_call=True)
     begun = [await calls.begin(attempt(world, "050410000000", COURIER)) for _ in range(3)]

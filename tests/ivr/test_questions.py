@@ -113,6 +113,22 @@ async def test_a_decision_that_takes_too_long_is_heard_as_overload() -> None:
     assert await questions(FakeCalls(hanging), deadline=0.02).answer(asked("050412345678")) == OVERLOAD
 
 
+async def test_work_that_does_not_even_stop_holds_nobody_up() -> None:
+    thawed = asyncio.Event()
+
+    async def stuck() -> Routed:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await thawed.wait()  # as asyncpg does, returning a connection to a PostgreSQL that stands still
+        raise AssertionError("never")
+
+    frozen = questions(FakeCalls(stuck), deadline=0.02, at_once=1)
+    assert await frozen.answer(asked("050412345678")) == OVERLOAD
+    assert await frozen.answer(asked("050412345678")) == OVERLOAD, "what is stuck still counts as under way"
+    thawed.set()
+
+
 async def test_a_unique_id_that_is_none_is_heard_as_overload() -> None:
     assert await questions(FakeCalls(connected)).answer(asked("050412345678", unique_id="?")) == OVERLOAD
 

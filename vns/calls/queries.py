@@ -36,7 +36,8 @@ select b.id
    for update of b
 """
 
-# The records of ended calls, each written once: who comes later finds ended_at set and changes nothing.
+# The records of ended calls, each written once: who comes later finds ended_at set and changes nothing. `arrived_at` is
+# the decision's time: one of a bridge that had hung may be later than the end.
 FINISH = """
 with told as (
     select * from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
@@ -45,7 +46,8 @@ with told as (
 )
 update calls c
    set result = t.result, cause = t.cause, hangup_by = t.hangup_by, ringing_at = t.ringing_at,
-       answered_at = t.answered_at, ended_at = t.ended_at, billed_seconds = t.billed
+       answered_at = t.answered_at, ended_at = t.ended_at, billed_seconds = t.billed,
+       arrived_at = least(c.arrived_at, t.ringing_at, t.ended_at)
   from (select told.*, b.expire_after_call
           from told join calls k on k.id = told.id left join bindings b on b.id = k.binding_id) t
  where c.id = t.id and c.ended_at is null
