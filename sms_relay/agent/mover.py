@@ -56,8 +56,8 @@ class TableMover:
                 moved = await self.move_once() if self._on_duty() else 0
             except NotReachable as error:
                 _log.warning("mover: %s", error)
-            except NproError:
-                _log.exception("mover: rows stay in the table for now")
+            except NproError as error:
+                _log.error("mover: rows stay in the table for now: %s", error)
             if moved < BATCH:
                 await Wakeup().wait(self._poll_seconds)
 

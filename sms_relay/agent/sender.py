@@ -152,7 +152,7 @@ class Sender:
                 try:
                     await self._outcomes.add(outcome)
                 except Rejected:
-                    _log.exception(
+                    _log.error(
                         "the outcome of row %d cannot be written; it is reported after the next start", outcome.seq
                     )
                     return False

@@ -113,8 +113,9 @@ class Agent:
                     await self._recover()
                     self._on_duty = True
                     await watch(connection, self._config.ping_seconds)
-            except (NotReachable, LockLost, SQLAlchemyError, OSError, TimeoutError) as error:
-                _log.warning("agent: %s; trying again", error)
+            except (NotReachable, LockLost, SQLAlchemyError, OSError) as error:
+                told = str(error) if isinstance(error, NotReachable | LockLost) else type(error).__name__
+                _log.warning("agent: %s; trying again", told)
             finally:
                 self._on_duty = False
             await Wakeup().wait(RETRY_SECONDS)

@@ -82,7 +82,7 @@ class NproDatabase:
         except _GONE as error:
             raise NotReachable("the NPro database does not answer") from error
         except DBAPIError as error:
-            raise _meaning(error) from error
+            raise _meaning(error) from None  # its text may quote a row
 
     async def prepare(self, clock: KoreanClock) -> None:
         """Check the clock, create what is missing, learn of the customer's own columns. Raises NotUsable,
@@ -146,6 +146,7 @@ def _engine(url: str, size: int) -> AsyncEngine:
         pool_timeout=CONNECT_TIMEOUT,
         pool_pre_ping=where.get_backend_name() != "postgresql",
         isolation_level="READ COMMITTED",
+        hide_parameters=True,
         connect_args=arguments,
     )
 

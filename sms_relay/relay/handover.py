@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.client import NewRow, NproClient, Wanted
 from sms_relay.npro.codes import ResultCode
-from sms_relay.npro.database import NproError, Rejected
+from sms_relay.npro.database import Rejected
 from sms_relay.npro.kst import to_korean
-from vns.errors import Unavailable
+from sms_relay.relay.passing import PASSING, told
 from vns.messages.rules import Kind, Objection, OpenMessage, Outcome, Status
 from vns.messages.service import Messages
 from vns.storage.clock import Clock
@@ -76,8 +76,8 @@ class Handover:
                         await self._reload()
                         reload_at = loop.time() + RELOAD_SECONDS
                     await self._hand_all()
-            except (NproError, Unavailable) as error:
-                _log.warning("hand-over: %s", error)
+            except PASSING as error:
+                _log.warning("hand-over: %s", told(error))
                 await Wakeup().wait(RETRY_SECONDS)
             await self.hint.wait(RETRY_SECONDS)
 

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.client import FoundRow, NproClient
 from sms_relay.npro.codes import OUTCOME_UNKNOWN, ResultCode, State
-from sms_relay.npro.database import NproError
 from sms_relay.npro.kst import from_korean, to_korean
 from sms_relay.relay.handover import wanted
-from vns.errors import Unavailable
+from sms_relay.relay.passing import PASSING, told
 from vns.messages.rules import OpenMessage, Outcome, Status
 from vns.messages.service import Messages
 from vns.storage.clock import Clock
@@ -74,8 +73,8 @@ class Results:
                     loaded = True
                 while due := self._due():
                     await self._look(due)
-            except (NproError, Unavailable) as error:
-                _log.warning("results: %s", error)
+            except PASSING as error:
+                _log.warning("results: %s", told(error))
                 await Wakeup().wait(1.0)
             await self._hint.wait(TICK_SECONDS)
 

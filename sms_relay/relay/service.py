@@ -11,8 +11,8 @@ from sms_relay.npro.client import NproClient
 from sms_relay.npro.database import NproDatabase
 from sms_relay.relay.handover import Handover
 from sms_relay.relay.inbound import Inbound
+from sms_relay.relay.passing import PASSING, told
 from sms_relay.relay.results import Results
-from vns.errors import Unavailable
 from vns.messages.duty import sole_relay, watch
 from vns.messages.service import Messages
 from vns.storage.clock import Clock
@@ -79,8 +79,8 @@ class Relay:
                     self._on_duty = True
                     self._handover.hint.set()
                     await watch(connection)
-            except Unavailable as error:
-                _log.warning("relay: %s", error)
+            except PASSING as error:
+                _log.warning("relay: %s", told(error))
             finally:
                 self._on_duty = False
                 self._handover.forget()

@@ -1,13 +1,16 @@
 """A text's whole way through real processes and databases, seen from the carrier, the tables and the mall."""
 
+import asyncpg
 import pytest
 from sqlalchemy import insert
 
+from local.postgres import PostgresServer
 from sms_relay.npro.database import exists
 from sms_relay.npro.kst import KoreanClock
 from tests.core_world import COURIER, CUSTOMER, STRANGER
 from tests.relay.conftest import Stage
 from tests.relay.keeping_smsc import KeepingSmsc
+from vns.errors import Unavailable
 from vns.numbering.rules import digits_of
 
 
@@ -166,6 +169,28 @@ async def test_the_platforms_database_away_leaves_the_text_with_the_carrier(
     await keeping_smsc.taken(offered)
     await stage.until("both texts", lambda: stage.all_final(2))
     assert sorted(one.text for one in keeping_smsc.submits) == sorted(["하나", "둘"])
+
+
+async def test_sessions_ended_by_the_databases_administrator_only_delay_texts(
+    stage: Stage, keeping_smsc: KeepingSmsc, postgres: PostgresServer
+) -> None:
+    """As a restart of PostgreSQL ends them; the process lives on (`until` fails when it ends)."""
+    vn = digits_of((await stage.world.pair()).vn)
+    await start(stage, keeping_smsc)
+    await keeping_smsc.taken(keeping_smsc.deliver(COURIER, vn, "전"))
+    await stage.until("the first text", lambda: stage.all_final(1))
+    postgres.query("select pg_terminate_backend(pid) from pg_stat_activity where datname like any ('{npro%,test%}')")
+    offered = keeping_smsc.deliver(COURIER, vn, "후")
+    await keeping_smsc.taken(offered)
+
+    async def both() -> bool:
+        try:
+            return await stage.all_final(2)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable, OSError):
+            return False  # the test's own sessions were ended too
+
+    await stage.until("both texts", both)
+    assert sorted(one.text for one in keeping_smsc.submits) == ["전", "후"]
 
 
 @pytest.mark.slow
