@@ -27,6 +27,7 @@ from vns.storage.database import Database
 
 log = logging.getLogger(__name__)
 
+_STATEMENT_TIMEOUT = 5.0  # seconds; then a client hears "unavailable" instead of waiting on
 _CLOSE_TIMEOUT = 0.6  # seconds for each part; what is then under way is cut
 
 
@@ -79,7 +80,9 @@ async def _patiently(core: Settings, seconds: float) -> Database:
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
-            return await Database.open(core.database_url, size=core.database_pool_size)
+            return await Database.open(
+                core.database_url, size=core.database_pool_size, statement_timeout=_STATEMENT_TIMEOUT
+            )
         except Unavailable:
             if asyncio.get_running_loop().time() >= deadline:
                 raise

@@ -6,16 +6,17 @@ once per connection and answered as plain records (docs/decisions/0004-plain-asy
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import asyncpg
 
 from vns.errors import Unavailable
 
-CONNECT_TIMEOUT = 10.0  # seconds
-STATEMENT_TIMEOUT = 15.0  # seconds: longer than any statement of ours, shorter than a caller's patience
-ACQUIRE_TIMEOUT = 10.0  # seconds
+CONNECT_TIMEOUT = 5.0  # seconds
+STATEMENT_TIMEOUT = 15.0  # seconds: longer than any statement of ours
+ACQUIRE_TIMEOUT = 5.0  # seconds
+RELEASE_TIMEOUT = 1.0  # seconds for a cut statement's cancelling; a connection that takes longer is thrown away
 
 _GONE = (
     OSError,
@@ -32,6 +33,7 @@ _GONE = (
 _WENT_AWAY = (
     ConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "not connected": asyncpg noticed between two statements
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -46,15 +48,18 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str, *, size: int = 8) -> Self:
-        """`size`: most connections at a time. Raises Unavailable when PostgreSQL does not answer."""
+    async def open(cls, url: str, *, size: int = 8, statement_timeout: float = STATEMENT_TIMEOUT) -> Self:
+        """`size`: most connections at a time; `statement_timeout` in seconds.
+
+        Raises Unavailable when PostgreSQL does not answer.
+        """
         try:
             pool = await asyncpg.create_pool(
                 plain_url(url),
                 min_size=1,
                 max_size=size,
                 timeout=CONNECT_TIMEOUT,
-                command_timeout=STATEMENT_TIMEOUT,
+                command_timeout=statement_timeout,
                 init=_prepare_connection,
                 reset=_nothing_to_undo,
                 server_settings={"application_name": "vns", "timezone": "UTC", "jit": "off"},
@@ -78,7 +83,9 @@ class Database:
         except _WENT_AWAY as error:
             raise Unavailable("PostgreSQL went away") from error
         finally:
-            await self._pool.release(connection)
+            # asyncpg throws away a connection that it could not reset in time.
+            with suppress(TimeoutError):
+                await self._pool.release(connection, timeout=RELEASE_TIMEOUT)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
