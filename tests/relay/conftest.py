@@ -51,6 +51,12 @@ class Process:
         async with asyncio.timeout(10):
             return await self._running.wait()
 
+    async def exit_status(self) -> int:
+        """Of a process that ends by itself."""
+        assert self._running is not None
+        async with asyncio.timeout(PATIENCE):
+            return await self._running.wait()
+
     async def end(self) -> None:
         if self._running is not None and self._running.returncode is None:
             await self.kill()

@@ -171,6 +171,34 @@ async def test_the_platforms_database_away_leaves_the_text_with_the_carrier(
     assert sorted(one.text for one in keeping_smsc.submits) == sorted(["하나", "둘"])
 
 
+async def test_a_database_on_another_clock_is_refused_with_the_remedy(
+    stage: Stage, keeping_smsc: KeepingSmsc, empty_database_url: str
+) -> None:
+    await start(stage, keeping_smsc, VNS_NPRO_DATABASE_URL=empty_database_url)
+    assert await stage.relay.exit_status() == 1
+    last = stage.relay.log.read_text().strip().splitlines()[-1]
+    assert "540 minutes behind Korean time" in last
+    assert "set its time zone to Asia/Seoul" in last
+
+
+async def test_an_orderly_end_in_mid_flow_leaves_no_text_in_doubt(stage: Stage, keeping_smsc: KeepingSmsc) -> None:
+    vn = digits_of((await stage.world.pair()).vn)
+    await start(stage, keeping_smsc)
+    offered = [keeping_smsc.deliver(COURIER, vn, f"글 {number}") for number in range(60)]
+
+    async def some() -> bool:
+        await stage.rows("MSG_DATA")  # something to wait for
+        return len(keeping_smsc.submits) > 0
+
+    await stage.until("a submit", some)
+    assert await stage.relay.stop() == 0
+    await start(stage, keeping_smsc)
+    await keeping_smsc.taken(*offered)
+    await stage.until("an end for every text", lambda: stage.all_final(60))
+    assert {status for status, _, _ in await stage.all_statuses()} == {"delivered"}
+    assert sorted(one.text for one in keeping_smsc.submits) == sorted(f"글 {number}" for number in range(60))
+
+
 async def test_sessions_ended_by_the_databases_administrator_only_delay_texts(
     stage: Stage, keeping_smsc: KeepingSmsc, postgres: PostgresServer
 ) -> None:
