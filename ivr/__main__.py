@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 
 import uvloop
@@ -10,6 +11,10 @@ import uvloop
 from ivr.bridge import running
 from ivr.settings import IvrSettings
 from vns.settings import Settings
+
+log = logging.getLogger("ivr")
+
+STOP_SECONDS = 4.0  # a process ends within 5
 
 
 async def _serve(name: str, port: int) -> None:
@@ -23,7 +28,11 @@ async def _serve(name: str, port: int) -> None:
     stopping.cancel()
     if not serving.done():
         serving.cancel()  # also while it still waits for the database
-    await asyncio.gather(serving)
+        await asyncio.wait({serving}, timeout=STOP_SECONDS)
+    if not serving.done():
+        log.warning("a PostgreSQL that stands still holds the end up: left without it")
+        os._exit(1)
+    serving.result()
 
 
 async def _run(name: str, port: int, stopped: asyncio.Event) -> None:
