@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from local.postgres import PostgresServer
 from simulators.phones.scenarios import Behaviour, Identity
 from tests.core_world import COURIER, STRANGER
 from tests.e2e.conftest import ROOT, Platform
@@ -124,38 +126,66 @@ async def test_a_call_that_ended_without_bridges_is_recorded_and_consumes_once(q
     assert sorted(row["event"] for row in events) == ["binding.consumed", "call.ended"]
 
 
-async def test_a_bridge_as_a_process_ends_on_sigterm(quiet_platform: Platform) -> None:
-    binding = await quiet_platform.world.allocate()
-    settings = quiet_platform.switch.settings
+@asynccontextmanager
+async def bridge_process(platform: Platform) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Bridge a as `bin/up` runs it, once it answers questions; its log is on standard error."""
+    settings = platform.switch.settings
+    command = [sys.executable, "-m", "ivr", "--name", "a", "--port", str(settings.agi_ports[0])]
     environment = {
         "PATH": os.defpath,
-        "VNS_DATABASE_URL": quiet_platform.core.database_url,
-        "VNS_KEYS_FILE": str(quiet_platform.core.keys_file),
+        "VNS_DATABASE_URL": platform.core.database_url,
+        "VNS_KEYS_FILE": str(platform.core.keys_file),
         "VNS_AMI_URL": settings.ami_url,
         "VNS_CALL_RECORDS_DIR": str(settings.call_records_dir),
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "ivr",
-        "--name",
-        "a",
-        "--port",
-        str(settings.agi_ports[0]),
-        cwd=ROOT,
-        env=environment,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
-    async with asyncio.timeout(30):
-        while b"answers questions" not in await process.stderr.readline():
-            assert process.returncode is None
-    async with quiet_platform.carrier.phone():
-        caller = await quiet_platform.carrier.call(digits_of(binding.vn), Identity.plain(COURIER), talk_seconds=0.2)
-    await quiet_platform.ended_calls()
+    try:
+        async with asyncio.timeout(30):
+            while b"answers questions" not in await process.stderr.readline():
+                assert process.returncode is None
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def end(process: asyncio.subprocess.Process) -> tuple[int, bytes]:
+    """Exit code after SIGTERM, and the rest of the log."""
+    assert process.stderr is not None
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         log = await process.stderr.read()
-        assert await process.wait() == 0
+        return await process.wait(), log
+
+
+async def test_a_bridge_as_a_process_ends_on_sigterm(quiet_platform: Platform) -> None:
+    binding = await quiet_platform.world.allocate()
+    async with bridge_process(quiet_platform) as process:
+        async with quiet_platform.carrier.phone():
+            caller = await quiet_platform.carrier.call(digits_of(binding.vn), Identity.plain(COURIER), talk_seconds=0.2)
+        await quiet_platform.ended_calls()
+        code, log = await end(process)
     assert caller.status == 200
+    assert code == 0
     assert COURIER.encode() not in log
+
+
+async def test_a_bridge_ends_although_its_database_stands_still(
+    quiet_platform: Platform, postgres: PostgresServer
+) -> None:
+    database = quiet_platform.core.database_url.rpartition("/")[2]
+    query = f"select pid from pg_stat_activity where datname = '{database}'"  # noqa: S608 - a test's own
+    before = set(postgres.query(query).split())
+    async with bridge_process(quiet_platform) as process:
+        backends = [int(pid) for pid in set(postgres.query(query).split()) - before]
+        assert backends
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            code, _ = await end(process)
+        finally:
+            for pid in backends:
+                os.kill(pid, signal.SIGCONT)
+    assert code == 1
