@@ -146,6 +146,7 @@ def _data_place(run_dir: Path, account: Account | None) -> Path:
         target = SHARED_PLACE / f"data-{secrets.token_hex(6)}"
         target.parent.mkdir(parents=True, exist_ok=True)
         hand_over(target, account)
+        (target / "belongs-to").write_text(f"{place}\n")  # for people: it stays when the clone is removed
         place.symlink_to(target)
         return target
     hand_over(place, account)

@@ -125,6 +125,7 @@ class TestUnderRoot:
         place = server.data.parent
         try:
             assert place.parent == Path("/var/lib/vns")
+            assert (place / "belongs-to").read_text().strip() == str(closed / "var/postgres")
             start(server).terminate()
             assert stat.S_IMODE(closed.stat().st_mode) == 0o700
             assert not can_reach(server.account, closed / "var")
