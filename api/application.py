@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from api.docs_page import add_docs_page
 from api.edge import Edge
 from api.metrics import HttpMetrics
 from api.openapi import document
@@ -55,6 +56,7 @@ def create_app(
         title="VNS",
         version=VERSION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
@@ -62,5 +64,6 @@ def create_app(
     )
     # Not include_router: it keeps routers inside one another, which costs each request a third of its way to a route.
     app.router.routes[:0] = [route for router in ROUTERS for route in router.routes]
+    add_docs_page(app)
     app.add_middleware(Edge, max_body_bytes=settings.http_max_body_bytes, metrics=metrics)
     return app
