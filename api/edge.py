@@ -6,6 +6,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -18,6 +19,8 @@ from vns.errors import Unavailable
 log = logging.getLogger(__name__)
 
 NO_ROUTE = "(none)"
+READ_AWAY_BYTES = 67_108_864  # of a body that is refused
+READ_AWAY_SECONDS = 2.0
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -63,18 +66,40 @@ class Edge:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), None)
         if length is not None and length.isdigit() and int(length) <= self._limit:
             return receive  # the server reads no more than was announced
-        left = self._limit if length is None else 0
+        left = self._limit
 
         async def counted() -> Message:
             nonlocal left
+            if length is not None:
+                if (b"expect", b"100-continue") not in scope["headers"]:
+                    await _read_away(receive)
+                raise _too_large()
             message = await receive()
             if message["type"] == "http.request":
                 left -= len(message.get("body", b""))
-                if left < 0:  # the rest of the body is not read: the connection cannot be used again
-                    raise HTTPException(413, headers={"connection": "close"})
+                if left < 0:
+                    await _read_away(receive)
+                    raise _too_large()
             return message
 
         return counted
+
+
+def _too_large() -> HTTPException:
+    """The rest of the body may not have been read: the connection cannot be used again."""
+    return HTTPException(413, headers={"connection": "close"})
+
+
+async def _read_away(receive: Receive) -> None:
+    """Most clients send all before they look at the answer, and would lose it with the connection."""
+    left = READ_AWAY_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READ_AWAY_SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body"):
+                    return
+                left -= len(message["body"])
 
 
 def without_values(error: BaseException) -> str:

@@ -6,11 +6,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.problems import FieldError, Problem
-from api.routes.bindings.schemas import BindingOut, NewBinding, NewBindings
+from api.routes.bindings.schemas import BindingOut, ChangedBinding, NewBinding, NewBindings, Release
 from api.routes.calls.schemas import CallOut
-from api.routes.deliveries.schemas import DeliveryOut
+from api.routes.deliveries.schemas import DeliveryOut, Lookup
 from api.routes.messages.schemas import MessageOut
-from api.routes.pools.schemas import PoolOut
+from api.routes.pools.schemas import ChangedPool, NewPoolIn, PoolOut
 
 _DESCRIPTION = """\
 Safe numbers (안심번호): allocate a virtual number for somebody, hand it out, release it.
@@ -19,6 +19,7 @@ Numbers come in as people write them (hyphens, dots, spaces, +82, full-width dig
 Real numbers leave masked. Times are RFC 3339 in UTC. Errors are problem details (RFC 9457) with a stable `code`.
 """
 _REF = "#/components/schemas/{model}"
+_BODIES = (NewBinding, NewBindings, ChangedBinding, Release, Lookup, NewPoolIn, ChangedPool)  # read by hand
 _OWN_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
@@ -42,11 +43,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = made["components"]["schemas"]
     for name in _OWN_ERRORS:
         schemas.pop(name, None)
-    for model in (Problem, FieldError, NewBinding, NewBindings):
+    for model in (Problem, FieldError, *_BODIES):
         schema = model.model_json_schema(ref_template=_REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
-    schemas.pop("RawBatch", None)
     for shown in (BindingOut, CallOut, DeliveryOut, MessageOut, PoolOut):  # FastAPI drops what is null in an example
         schemas[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
     return made

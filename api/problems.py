@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from vns import errors
 
@@ -218,11 +219,19 @@ async def on_shape_error(_request: Request, error: Exception) -> Response:
     return response_of(ShapeError.of(found))
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status, code = CODE_OF_STATUS.get(error.status_code, (500, INTERNAL_ERROR))
-    return ProblemResponse(problem(code, status, _detail(status)), error.headers)
+    headers = dict(error.headers or {}) if status != 405 else {"allow": ", ".join(sorted(_methods_at(request)))}
+    return ProblemResponse(problem(code, status, _detail(status)), headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """What all routes of a path offer together; the framework names only those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in here for method in route.methods or ()}
 
 
 def _detail(status: int) -> str:

@@ -7,14 +7,32 @@ stands in front of the others: any of them may die or be replaced while the rest
 import socket
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.application import create_app
+from api.problems import MEDIA_TYPE, ProblemResponse, problem
 from api.settings import ApiSettings
+from vns.errors import InvalidRequest
 from vns.settings import Settings
 
 GRACE = 3  # seconds for requests under way after SIGTERM; with the closing of the services less than 5 in all
 KEEP_ALIVE = 75  # seconds that an idle connection is kept
 BACKLOG = 2048
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's own; but what is no HTTP, or has too long an address, is answered as a problem too."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = ProblemResponse(problem(InvalidRequest.code, 400, msg)).body
+        head = (
+            "HTTP/1.1 400 Bad Request\r\n"
+            f"content-type: {MEDIA_TYPE}\r\n"
+            f"content-length: {len(body)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -35,7 +53,7 @@ def serve(core: Settings, settings: ApiSettings) -> None:
         uvicorn.Config(
             create_app(core, settings),
             loop="uvloop",
-            http="httptools",
+            http=Protocol,
             ws="none",
             lifespan="on",
             log_config=None,

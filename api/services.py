@@ -27,7 +27,6 @@ from vns.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-_STATEMENT_TIMEOUT = 5.0  # seconds; then a client hears "unavailable" instead of waiting on
 _CLOSE_TIMEOUT = 0.6  # seconds for each part; what is then under way is cut
 
 
@@ -51,7 +50,7 @@ class Services:
 async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, clock: Clock) -> AsyncIterator[Services]:
     """Open everything, waiting for PostgreSQL as long as the settings say. Raises Unavailable."""
     keyring = KeyRing.load(core.keys_file)
-    database = await _patiently(core, settings.http_start_timeout)
+    database = await _patiently(core, settings)
     limiter = RateLimiter(core.redis_url, timeout=settings.redis_timeout, metrics=metrics)
     router = Router(keyring)
     bindings = Bindings(database, keyring, clock, render=render)
@@ -76,12 +75,12 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
         await _end("statements under way", database.close())
 
 
-async def _patiently(core: Settings, seconds: float) -> Database:
-    deadline = asyncio.get_running_loop().time() + seconds
+async def _patiently(core: Settings, settings: ApiSettings) -> Database:
+    deadline = asyncio.get_running_loop().time() + settings.http_start_timeout
     while True:
         try:
             return await Database.open(
-                core.database_url, size=core.database_pool_size, statement_timeout=_STATEMENT_TIMEOUT
+                core.database_url, size=core.database_pool_size, statement_timeout=settings.http_statement_timeout
             )
         except Unavailable:
             if asyncio.get_running_loop().time() >= deadline:

@@ -24,6 +24,11 @@ class ApiSettings(BaseSettings):
         le=30,
         description="Seconds in which PostgreSQL must answer for /readyz to say yes.",
     )
+    http_statement_timeout: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds that a request waits for one statement of PostgreSQL before it is answered 503.",
+    )
     http_start_timeout: float = Field(
         default=30.0, gt=0, description="Seconds that a starting API process waits for PostgreSQL."
     )

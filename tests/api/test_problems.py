@@ -124,9 +124,59 @@ async def test_a_limit_of_live_bindings(platform: Platform) -> None:
     assert codes == [None, None, None, "quota_exceeded", "quota_exceeded"]
 
 
-async def test_405_names_the_methods_there_are(platform: Platform) -> None:
-    answer = await platform.ask("PUT", "/v1/pools", {})
-    assert {method.strip() for method in answer.headers["allow"].split(",")} >= {"GET"}
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/bindings", "GET, POST"),
+        ("/v1/bindings/019a0000-0000-7000-8000-000000000000", "DELETE, GET, PATCH"),
+        ("/v1/pools", "GET, POST"),
+        ("/v1/deliveries/W-1", "GET"),
+        ("/healthz", "GET"),
+    ],
+)
+async def test_405_names_the_methods_there_are(platform: Platform, path: str, allowed: str) -> None:
+    answer = await platform.ask("PUT", path, {})
+    await expect(answer, "method_not_allowed", 405)
+    assert answer.headers["allow"] == allowed
+
+
+WITH_BODY = [
+    ("POST", "/v1/bindings", MALL),
+    ("POST", "/v1/bindings/batch", MALL),
+    ("POST", "/v1/bindings/release", MALL),
+    ("PATCH", "/v1/bindings/019a0000-0000-7000-8000-000000000000", MALL),
+    ("POST", "/v1/deliveries/lookup", COURIER),
+    ("POST", "/v1/pools", OPERATOR),
+    ("PATCH", "/v1/pools/019a0000-0000-7000-8000-000000000000", OPERATOR),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "key"), WITH_BODY)
+async def test_no_body_is_looked_at_before_the_key(platform: Platform, method: str, path: str, key: str) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await platform.client.request(method, path, content=b"{", headers=headers)
+    await expect(answer, "unauthorized", 401)
+    headers["authorization"] = f"Bearer {platform.keys[key]}"
+    answer = await platform.client.request(method, path, content=b"{", headers=headers)
+    await expect(answer, "invalid_request", 422)
+
+
+@pytest.mark.parametrize(("method", "path", "key"), WITH_BODY)
+async def test_a_body_says_that_it_is_json(platform: Platform, method: str, path: str, key: str) -> None:
+    headers = {"authorization": f"Bearer {platform.keys[key]}", "content-type": "application/x-www-form-urlencoded"}
+    answer = await platform.client.request(method, path, content=b"{}", headers=headers)
+    problem = await expect(answer, "invalid_request", 422)
+    assert "Content-Type" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json", None]
+)
+async def test_ways_to_say_json(platform: Platform, kind: str | None) -> None:
+    headers = {"authorization": f"Bearer {platform.keys[MALL]}", **({"content-type": kind} if kind else {})}
+    body = b'{"mode": "one_way", "real_number": "010-1111-2222"}'
+    answer = await platform.client.post("/v1/bindings", content=body, headers=headers)
+    assert answer.status_code == 201, answer.text
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"", b"[" * 50_000, b'{"mode": NaN}'])

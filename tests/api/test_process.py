@@ -1,8 +1,12 @@
 """The API as processes: one port for several, an end in time, and a document that they keep to."""
 
 import asyncio
+import json
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,7 @@ def environment(core_settings: Settings) -> dict[str, str]:
         "VNS_REDIS_URL": core_settings.redis_url,
         "VNS_KEYS_FILE": str(core_settings.keys_file),
         "VNS_DATABASE_POOL_SIZE": "4",
+        "VNS_HTTP_STATEMENT_TIMEOUT": "60",
     }
 
 
@@ -102,6 +107,52 @@ def test_a_body_over_the_limit_is_refused_over_the_wire(
     headers = {"authorization": f"Bearer {platform.keys[MALL]}", "content-type": "application/json"}
     answer = httpx.post(f"{two.url}/v1/bindings", content=content, headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+
+
+def test_a_client_that_sends_all_before_it_listens_hears_the_refusal(two: ApiProcesses, platform: Platform) -> None:
+    connection = HTTPConnection("127.0.0.1", two.port, timeout=60)
+    with closing(connection):
+        headers = {"authorization": f"Bearer {platform.keys[MALL]}", "content-type": "application/json"}
+        connection.request("POST", "/v1/bindings", b" " * 33_554_432, headers)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize("announced", ["", "expect: 100-continue\r\n"])
+def test_a_body_that_is_announced_too_large_need_not_come(
+    two: ApiProcesses, platform: Platform, announced: str
+) -> None:
+    head = (
+        f"POST /v1/bindings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {platform.keys[MALL]}\r\n"
+        f"content-type: application/json\r\ncontent-length: 99999999999\r\n{announced}\r\n"
+    )
+    answer = said_to(two.port, head.encode())
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"payload_too_large"' in answer
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HELLO\r\n\r\n",
+        b"FETCH /v1/bindings HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["no HTTP", "no method", "too long an address"],
+)
+def test_what_the_server_cannot_read_is_a_problem_too(two: ApiProcesses, sent: bytes) -> None:
+    head, _, body = said_to(two.port, sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["code"], problem["status"]) == ("invalid_request", 400)
+
+
+def said_to(port: int, sent: bytes) -> bytes:
+    """All that the server answers until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def test_metrics_and_log_hold_no_number(two: ApiProcesses, platform: Platform) -> None:

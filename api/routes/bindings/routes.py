@@ -4,11 +4,11 @@ import json
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import TypeAdapter, ValidationError
 
 from api.answers import Json, json_list, problems
-from api.by_hand import documented, json_of, parameter, value_of
+from api.by_hand import JsonBody, documented, documented_body, json_of, parameter, value_of
 from api.problems import ShapeError, as_vns_error, problem_of
 from api.routes.bindings.schemas import (
     BatchOut,
@@ -33,6 +33,10 @@ from vns.bindings.service import ReleaseOutcome
 from vns.numbering.rules import parse
 
 router = APIRouter(prefix="/v1/bindings", tags=["bindings"])
+
+BatchBody = Annotated[RawBatch, Depends(JsonBody(RawBatch))]
+ReleaseBody = Annotated[Release, Depends(JsonBody(Release))]
+ChangeBody = Annotated[ChangedBinding, Depends(JsonBody(ChangedBinding))]
 
 _idempotency_key = TypeAdapter[str](IdempotencyKey)
 
@@ -67,7 +71,7 @@ async def create_binding(request: Request) -> Json:
     key = request.headers.get("idempotency-key")
     if key is not None:
         key = value_of(_idempotency_key, key, root="header.idempotency-key")
-    body = json_of(NewBinding, await request.body())
+    body = await json_of(NewBinding, request)
     allocation = await services_of(request).bindings.allocate(principal, body.request(), key)
     if allocation.stored_body is not None and allocation.stored_status is not None:
         return Json(allocation.stored_body, status_code=allocation.stored_status)
@@ -86,9 +90,9 @@ def _rendered(allocation: Allocation) -> str:
     summary="Allocate up to 1,000 virtual numbers",
     response_model=BatchOut,
     responses=problems(body=True),
-    openapi_extra={"requestBody": documented(body=NewBindings)["requestBody"]},
+    openapi_extra=documented_body(NewBindings),
 )
-async def create_bindings(request: Request, principal: BindingsWriter, body: RawBatch) -> Json:
+async def create_bindings(request: Request, principal: BindingsWriter, body: BatchBody) -> Json:
     asked = [_judged(item, f"items.{place}") for place, item in enumerate(body.items)]
     good = [item for item in asked if isinstance(item, AllocationRequest)]
     done = iter(await services_of(request).bindings.allocate_many(principal, good) if good else [])
@@ -141,8 +145,9 @@ async def list_bindings(request: Request, principal: BindingsReader, wanted: Ann
     summary="Release by ids, references or virtual numbers",
     response_model=ReleaseOut,
     responses=problems(errors.InvalidNumber, body=True),
+    openapi_extra=documented_body(Release),
 )
-async def release_bindings(request: Request, principal: BindingsWriter, body: Release) -> Json:
+async def release_bindings(request: Request, principal: BindingsWriter, body: ReleaseBody) -> Json:
     outcomes = await services_of(request).bindings.release_many(
         principal,
         ids=tuple(body.ids),
@@ -186,8 +191,9 @@ async def get_binding(request: Request, principal: BindingsReader, binding_id: U
         errors.PairInUse,
         body=True,
     ),
+    openapi_extra=documented_body(ChangedBinding),
 )
-async def change_binding(request: Request, principal: BindingsWriter, binding_id: UUID, body: ChangedBinding) -> Json:
+async def change_binding(request: Request, principal: BindingsWriter, binding_id: UUID, body: ChangeBody) -> Json:
     return Json(render(await services_of(request).bindings.change(principal, binding_id, body.change())))
 
 

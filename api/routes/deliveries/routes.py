@@ -1,12 +1,13 @@
 """Routes of deliveries: a courier looks a safe number up by waybill."""
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import TypeAdapter
 
 from api.answers import Json, json_list, problems
-from api.by_hand import documented, parameter, value_of
+from api.by_hand import JsonBody, documented, documented_body, parameter, value_of
 from api.problems import problem_of
 from api.routes.deliveries.schemas import DeliveryOptions, DeliveryOut, Lookup, LookupOut, TenantCode, render
 from api.security import DeliveriesReader, may_look_up
@@ -14,6 +15,8 @@ from api.services import services_of
 from api.wire import Reference
 from vns import errors
 from vns.bindings.service import Delivery
+
+LookupBody = Annotated[Lookup, Depends(JsonBody(Lookup))]
 
 _reference = TypeAdapter[str](Reference)
 _options = TypeAdapter(DeliveryOptions)
@@ -46,8 +49,9 @@ async def get_delivery(request: Request) -> Json:
     response_model=LookupOut,
     response_model_exclude_unset=True,
     responses=problems(body=True),
+    openapi_extra=documented_body(Lookup),
 )
-async def look_up_deliveries(request: Request, principal: DeliveriesReader, body: Lookup) -> Json:
+async def look_up_deliveries(request: Request, principal: DeliveriesReader, body: LookupBody) -> Json:
     found = await services_of(request).bindings.deliveries(principal, body.references, tenant=body.tenant)
     return Json(json_list(map(_item, body.references, found)))
 

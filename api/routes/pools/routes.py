@@ -1,10 +1,12 @@
 """Routes of pools: operators make and change them, malls see those that are open to them."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from api.answers import problems
+from api.by_hand import JsonBody, documented_body
 from api.routes.pools.schemas import ChangedPool, NewPoolIn, PoolOut, PoolPage
 from api.security import PoolsReader, PoolsWriter
 from api.services import services_of
@@ -12,6 +14,9 @@ from vns import errors
 from vns.access.rules import TenantKind
 from vns.pools.rules import Pool
 from vns.pools.service import Pools
+
+NewPoolBody = Annotated[NewPoolIn, Depends(JsonBody(NewPoolIn))]
+ChangedPoolBody = Annotated[ChangedPool, Depends(JsonBody(ChangedPool))]
 
 router = APIRouter(prefix="/v1/pools", tags=["pools"])
 
@@ -34,8 +39,9 @@ async def list_pools(request: Request, principal: PoolsReader) -> PoolPage:
     summary="Make a pool from a range",
     status_code=201,
     responses=problems(errors.InvalidNumber, errors.PoolOverlap, errors.NotFound, body=True),
+    openapi_extra=documented_body(NewPoolIn),
 )
-async def create_pool(request: Request, principal: PoolsWriter, body: NewPoolIn) -> PoolOut:
+async def create_pool(request: Request, principal: PoolsWriter, body: NewPoolBody) -> PoolOut:
     pools = services_of(request).pools
     return (await _with_counts(pools, [await pools.create(principal.actor, body.new_pool())]))[0]
 
@@ -45,8 +51,9 @@ async def create_pool(request: Request, principal: PoolsWriter, body: NewPoolIn)
     operation_id="changePool",
     summary="Change a pool; lock, reserve or free single numbers",
     responses=problems(errors.NotFound, errors.InvalidNumber, body=True),
+    openapi_extra=documented_body(ChangedPool),
 )
-async def change_pool(request: Request, principal: PoolsWriter, pool_id: UUID, body: ChangedPool) -> PoolOut:
+async def change_pool(request: Request, principal: PoolsWriter, pool_id: UUID, body: ChangedPoolBody) -> PoolOut:
     pools = services_of(request).pools
     return (await _with_counts(pools, [await pools.change(principal.actor, pool_id, body.change())]))[0]
 
