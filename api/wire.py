@@ -15,6 +15,8 @@ from pydantic import (
 )
 
 from vns.bindings.rules import MAX_REFERENCE
+from vns.numbering.rules import parse
+from vns.storage.pages import HistoryQuery
 
 _MAX_TYPED: Final = 64  # characters of a number as typed
 _ONE_LINE: Final = r"^[^\x00-\x1f\x7f]+$"
@@ -92,6 +94,17 @@ class HistoryFilter(In):
     until: Time | None = Field(default=None, description="Arrived before this moment.")
     cursor: Cursor | None = None
     limit: PageSize = 100
+
+    def query(self) -> HistoryQuery:
+        """Raises InvalidNumber."""
+        return HistoryQuery(
+            binding_id=self.binding_id,
+            virtual_number=parse(self.virtual_number).key if self.virtual_number is not None else None,
+            since=self.since,
+            until=self.until,
+            cursor=self.cursor,
+            limit=self.limit,
+        )
 
 
 def moment(value: datetime | None) -> str | None:

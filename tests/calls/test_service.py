@@ -13,6 +13,7 @@ from vns.calls.service import Attempt, Begun, Calls
 from vns.errors import InvalidRequest
 from vns.numbering.rules import caller_from_sip, parse
 from vns.routing.rules import Connect, Question, Reason, Refuse
+from vns.storage.pages import HistoryQuery
 
 
 @pytest.fixture
@@ -142,6 +143,19 @@ async def test_only_an_answered_call_consumes(world: World, calls: Calls, result
     assert (await world.bindings.get(world.mall, binding.id)).status is status
 
 
+async def test_a_call_noted_as_answered_consumes_whatever_became_of_its_end(world: World, calls: Calls) -> None:
+    binding = await world.allocate(expire_after_call=True)
+    begun = await calls.begin(attempt(world, "050410000000", COURIER))
+    answered = world.clock.now()
+    await calls.note_answers({begun.call_id: answered, uuid4(): answered})
+    await calls.note_answers({begun.call_id: answered + timedelta(seconds=1)})
+    assert (await world.bindings.get(world.mall, binding.id)).status is Status.ACTIVE
+    await calls.finish([outcome(world, begun.call_id, Result.UNKNOWN)])
+    [row] = await stored(world)
+    assert (row["result"], row["answered_at"], row["billed_seconds"]) == ("unknown", answered, 0)
+    assert (await world.bindings.get(world.mall, binding.id)).status is Status.CONSUMED
+
+
 async def test_a_call_never_arrives_after_its_end(world: World, calls: Calls) -> None:
     """A bridge that had hung decides, by its own clock, when the call is over already."""
     await world.allocate()
@@ -206,15 +220,15 @@ async def test_lists_are_paged_filtered_and_the_tenants_own(world: World, calls:
     for vn in (one.vn, other.vn, one.vn):
         begun.append(await calls.begin(attempt(world, f"0{vn}", COURIER)))
         world.clock.move(minutes=1)
-    first = await calls.list(world.mall, limit=2)
-    second = await calls.list(world.mall, limit=2, cursor=first.next_cursor)
+    first = await calls.list(world.mall, HistoryQuery(limit=2))
+    second = await calls.list(world.mall, HistoryQuery(limit=2, cursor=first.next_cursor))
     assert second.next_cursor is None
     assert sorted(call.id for call in (*first.items, *second.items)) == sorted(call.call_id for call in begun)
-    assert {call.vn for call in (await calls.list(world.mall, virtual_number=one.vn)).items} == {one.vn}
-    assert len((await calls.list(world.mall, binding_id=other.id)).items) == 1
+    assert {call.vn for call in (await calls.list(world.mall, HistoryQuery(virtual_number=one.vn))).items} == {one.vn}
+    assert len((await calls.list(world.mall, HistoryQuery(binding_id=other.id))).items) == 1
     start = world.clock.now() - timedelta(minutes=2)
-    assert len((await calls.list(world.mall, since=start)).items) == 2
-    assert len((await calls.list(world.mall, until=start)).items) == 1
+    assert len((await calls.list(world.mall, HistoryQuery(since=start))).items) == 2
+    assert len((await calls.list(world.mall, HistoryQuery(until=start))).items) == 1
     assert (await calls.list(await world.tenant("another-mall"))).items == ()
     with pytest.raises(InvalidRequest):
-        await calls.list(world.mall, cursor="no cursor")
+        await calls.list(world.mall, HistoryQuery(cursor="no cursor"))

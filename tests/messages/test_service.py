@@ -14,6 +14,7 @@ from vns.messages.rules import Arrival, Kind, Message, OpenMessage, Outcome, Rec
 from vns.messages.service import Messages
 from vns.numbering.rules import digits_of
 from vns.routing.service import Router
+from vns.storage.pages import HistoryQuery
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def arrival(binding: Binding, text: str | None = "안녕하세요", **fields: An
 
 
 async def listed(world: World, messages: Messages, **fields: Any) -> list[Message]:
-    return list((await messages.list(world.mall, **fields)).items)
+    return list((await messages.list(world.mall, HistoryQuery(**fields))).items)
 
 
 async def test_a_text_for_a_live_pair_is_queued_with_the_virtual_number_as_sender(
@@ -205,8 +206,8 @@ async def test_lists_are_the_tenants_own_masked_and_paged(world: World, messages
     assert len(await listed(world, messages)) == 6
     assert len(await listed(world, messages, binding_id=pair.id)) == 5
     assert len(await listed(world, messages, until=start + timedelta(seconds=3))) == 2
-    first = await messages.list(world.mall, binding_id=pair.id, limit=3)
-    rest = await messages.list(world.mall, binding_id=pair.id, limit=3, cursor=first.next_cursor)
+    first = await messages.list(world.mall, HistoryQuery(binding_id=pair.id, limit=3))
+    rest = await messages.list(world.mall, HistoryQuery(binding_id=pair.id, limit=3, cursor=first.next_cursor))
     assert (len(first.items), len(rest.items), rest.next_cursor) == (3, 2, None)
     shown = rest.items[-1]
     assert (shown.sender, shown.recipient, shown.vn, shown.kind) == (
@@ -218,4 +219,4 @@ async def test_lists_are_the_tenants_own_masked_and_paged(world: World, messages
     stranger = await world.tenant("other-mall")
     assert (await messages.list(stranger)).items == ()
     with pytest.raises(InvalidRequest):
-        await messages.list(world.mall, cursor="x")
+        await messages.list(world.mall, HistoryQuery(cursor="x"))

@@ -43,7 +43,7 @@ async def make_link() -> AsyncIterator[Callable[..., Awaitable[SmppLink]]]:
 def node_modules() -> None:
     """The packages of package-lock.json, installed once."""
     if shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed (Debian: nodejs, npm)")
+        pytest.fail("node and npm are not installed: apt-get install nodejs npm")
     if not (HERE / "node_modules" / "smpp").is_dir():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, check=True, timeout=300)
 

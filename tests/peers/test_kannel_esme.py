@@ -18,11 +18,6 @@ from simulators.smsc.settings import Settings
 from sms_relay.links.smpp.text import Alphabet
 from tests.links.smpp_inbox import PATIENCE
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("bearerbox") is None and not Path("/usr/sbin/bearerbox").exists(),
-    reason="Kannel is not installed (Debian: kannel)",
-)
-
 _CONFIGURATION = """
 group = core
 admin-port = {admin}

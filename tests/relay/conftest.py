@@ -18,6 +18,7 @@ from tests.npro.databases import mariadb, npro_mariadb_url, npro_postgres_url, n
 from tests.relay.keeping_smsc import KeepingSmsc
 from vns.messages.rules import Message
 from vns.messages.service import Messages
+from vns.storage.pages import HistoryQuery
 
 __all__ = ["mariadb", "npro_mariadb_url", "npro_postgres_url", "npro_url"]
 
@@ -77,7 +78,7 @@ class Stage:
     log: Path = field(default_factory=Path)
 
     async def listed(self) -> list[Message]:
-        return list((await self.messages.list(self.world.mall, limit=1000)).items)
+        return list((await self.messages.list(self.world.mall, HistoryQuery(limit=1000))).items)
 
     async def all_statuses(self) -> list[tuple[str, str | None, str | None]]:
         """(status, reason, code) of every text, nobody's too, oldest first."""

@@ -35,9 +35,9 @@ from vns.pools.rules import check_text
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
+from vns.storage.pages import Page, last_id, page_of, page_size
 
 MAX_BATCH = 1000
-MAX_PAGE = 1000
 TRIES = 5  # of a batch that met another transaction
 
 Answer = TypeVar("Answer")
@@ -51,14 +51,6 @@ _MET_ANOTHER = (
     asyncpg.UniqueViolationError,
     asyncpg.ForeignKeyViolationError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list, newest first. `next_cursor` None: the end."""
-
-    items: tuple[Binding, ...]
-    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,23 +177,19 @@ class Bindings:
         status: Status | None = None,
         cursor: str | None = None,
         limit: int = 100,
-    ) -> Page:
+    ) -> Page[Binding]:
         """The tenant's bindings, newest first. Raises InvalidRequest for a cursor that is none."""
         now = self._clock.now()
         check_text("reference", reference, MAX_REFERENCE)
         conditions, values = _conditions(principal.tenant_id, reference, virtual_number, cursor)
         if status is not None:
             conditions.append(_status_condition(status, values, now))
-        size = min(limit, MAX_PAGE)
+        size = page_size(limit)
         values.append(size + 1)
         statement = f"{queries.SELECT_PAGE} {' and '.join(conditions)} order by id desc limit ${len(values)}"
         async with self._db.connection() as connection:
             rows = await connection.fetch(statement, *values)
-        page = rows[:size]
-        return Page(
-            items=tuple(binding_of(row, self._keyring, now) for row in page),
-            next_cursor=str(page[-1]["id"]) if len(rows) > len(page) else None,
-        )
+        return page_of(rows, size, lambda row: binding_of(row, self._keyring, now))
 
     async def change(self, principal: Principal, binding_id: UUID, change: BindingChange) -> Binding:
         """Raises what Changer.apply raises."""
@@ -310,16 +298,10 @@ def _conditions(
 ) -> tuple[list[str], list[object]]:
     values: list[object] = [tenant_id]
     conditions = ["tenant_id = $1"]
-    for column, value in (("reference", reference), ("vn", virtual_number)):
+    for test, value in (("reference =", reference), ("vn =", virtual_number), ("id <", last_id(cursor))):
         if value is not None:
             values.append(value)
-            conditions.append(f"{column} = ${len(values)}")
-    if cursor is not None:
-        try:
-            values.append(UUID(cursor))
-        except ValueError as error:
-            raise InvalidRequest("cursor is not one that a list gave out") from error
-        conditions.append(f"id < ${len(values)}")
+            conditions.append(f"{test} ${len(values)}")
     return conditions, values
 
 

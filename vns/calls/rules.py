@@ -94,14 +94,6 @@ class Call:
     billed_seconds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallPage:
-    """One page of a list, newest first; `next_cursor` None: the last."""
-
-    items: tuple[Call, ...]
-    next_cursor: str | None
-
-
 def billed_seconds(answered_at: datetime | None, ended_at: datetime) -> int:
     """Whole seconds from answer to end, a part of a second counting as one. Unanswered calls cost nothing."""
     if answered_at is None:

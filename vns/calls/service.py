@@ -1,6 +1,6 @@
 """Calls from the question to the record: begun by a bridge, finished by whoever learns first what became of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,6 @@ from vns.calls.rules import (
     NO_NUMBER,
     Call,
     CallOutcome,
-    CallPage,
     HangupBy,
     Result,
     billed_seconds,
@@ -23,15 +22,13 @@ from vns.calls.rules import (
     recorded_vn,
     result_of,
 )
-from vns.errors import InvalidRequest
 from vns.numbering.rules import PhoneNumber, digits_of
 from vns.routing.rules import Connect, Question, Reason, Refuse
 from vns.routing.service import Routed, Router
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
-
-MAX_PAGE = 1_000
+from vns.storage.pages import HistoryQuery, Page, history_page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +94,17 @@ class Calls:
             written = {row["id"] for row in rows}
             unasked = await _insert_unasked(connection, [told for told in outcomes if told.call_id not in written])
             for row in rows:
-                if row["expire_after_call"] and row["result"] == Result.ANSWERED:
+                if row["expire_after_call"] and _talked(row):
                     await consume(connection, row["binding_id"], self._clock.now(), actor=f"call:{row['id']}")
             await journal.append(connection, [_entry(row) for row in rows] + [_entry(row) for row in unasked])
         return len(rows) + len(unasked)
+
+    async def note_answers(self, answers: Mapping[UUID, datetime]) -> None:
+        """Keep when open calls were answered; calls that have ended, or are not known, stay as they are. Idempotent."""
+        if not answers:
+            return
+        async with self._db.connection() as connection:
+            await connection.execute(queries.NOTE_ANSWERS, list(answers), list(answers.values()))
 
     async def unfinished(self, call_ids: Sequence[UUID]) -> dict[UUID, bool]:
         """Those of `call_ids` whose end is not recorded: True where the call is known, False where it has no record."""
@@ -120,32 +124,10 @@ class Calls:
             rows = await connection.fetch(queries.TO_TERMINATE)
         return [OpenCall(id=row["id"], channel=row["channel"]) for row in rows]
 
-    async def list(
-        self,
-        principal: Principal,
-        *,
-        binding_id: UUID | None = None,
-        virtual_number: int | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> CallPage:
+    async def list(self, principal: Principal, query: HistoryQuery | None = None) -> Page[Call]:
         """The tenant's calls, newest first. Raises InvalidRequest for a cursor that is none."""
-        limit = max(1, min(limit, MAX_PAGE))
         async with self._db.connection() as connection:
-            rows = await connection.fetch(
-                queries.LIST,
-                principal.tenant_id,
-                binding_id,
-                virtual_number,
-                since,
-                until,
-                _cursor_id(cursor),
-                limit + 1,
-            )
-        items = tuple(_call(row) for row in rows[:limit])
-        return CallPage(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+            return await history_page(connection, queries.LIST, principal.tenant_id, query or HistoryQuery(), _call)
 
 
 async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[CallOutcome]) -> list[asyncpg.Record]:
@@ -166,6 +148,11 @@ async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[Cal
         [outcome.channel for outcome in unasked],
     )
     return rows
+
+
+def _talked(row: asyncpg.Record) -> bool:
+    """Also where nobody knows the end, but the answer had been noted."""
+    return row["result"] == Result.ANSWERED or (row["result"] == Result.UNKNOWN and row["answered_at"] is not None)
 
 
 async def _record_connected(
@@ -265,12 +252,3 @@ def _call(row: asyncpg.Record) -> Call:
         ended_at=row["ended_at"],
         billed_seconds=row["billed_seconds"],
     )
-
-
-def _cursor_id(cursor: str | None) -> UUID | None:
-    if cursor is None:
-        return None
-    try:
-        return UUID(cursor)
-    except ValueError as error:
-        raise InvalidRequest("cursor is not one that a list gave out") from error

@@ -155,14 +155,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessagePage:
-    """One page of a list, newest first; `next_cursor` None: the last."""
-
-    items: tuple[Message, ...]
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sendable:
     """A text as it will be sent."""
 

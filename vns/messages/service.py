@@ -11,7 +11,7 @@ import asyncpg
 from vns.access.rules import Principal
 from vns.bindings.rules import Channel
 from vns.crypto.rules import KeyRing
-from vns.errors import InvalidNumber, InvalidRequest
+from vns.errors import InvalidNumber
 from vns.messages import queries
 from vns.messages.rules import (
     CODES,
@@ -21,7 +21,6 @@ from vns.messages.rules import (
     Envelope,
     Kind,
     Message,
-    MessagePage,
     Objection,
     OpenMessage,
     Outcome,
@@ -38,8 +37,7 @@ from vns.routing.service import Routed, Router
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
-
-MAX_PAGE = 1_000
+from vns.storage.pages import HistoryQuery, Page, history_page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,32 +186,10 @@ class Messages:
             await journal.append(connection, [_finished(row, self._clock.now()) for row in rows])
         return len(rows)
 
-    async def list(
-        self,
-        principal: Principal,
-        *,
-        binding_id: UUID | None = None,
-        virtual_number: int | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> MessagePage:
+    async def list(self, principal: Principal, query: HistoryQuery | None = None) -> Page[Message]:
         """The tenant's messages, newest first. Raises InvalidRequest for a cursor that is none."""
-        limit = max(1, min(limit, MAX_PAGE))
         async with self._db.connection() as connection:
-            rows = await connection.fetch(
-                queries.LIST,
-                principal.tenant_id,
-                binding_id,
-                virtual_number,
-                since,
-                until,
-                _cursor_id(cursor),
-                limit + 1,
-            )
-        items = tuple(_message(row) for row in rows[:limit])
-        return MessagePage(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+            return await history_page(connection, queries.LIST, principal.tenant_id, query or HistoryQuery(), _message)
 
 
 def _verdict(routed: Routed, question: Question, arrival: Arrival, policy: Unencodable) -> _Verdict:
@@ -298,12 +274,3 @@ def _number(text: str) -> PhoneNumber | None:
         return parse(text)
     except InvalidNumber:
         return None
-
-
-def _cursor_id(cursor: str | None) -> UUID | None:
-    if cursor is None:
-        return None
-    try:
-        return UUID(cursor)
-    except ValueError as error:
-        raise InvalidRequest("cursor is not one that a list gave out") from error

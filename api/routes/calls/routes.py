@@ -10,7 +10,6 @@ from api.security import CallsReader
 from api.services import services_of
 from api.wire import HistoryFilter
 from vns import errors
-from vns.numbering.rules import parse
 
 Wanted = Annotated[HistoryFilter, Query()]
 
@@ -24,13 +23,5 @@ router = APIRouter(prefix="/v1/calls", tags=["calls"])
     responses=problems(errors.InvalidNumber),
 )
 async def list_calls(request: Request, principal: CallsReader, wanted: Wanted) -> CallPageOut:
-    page = await services_of(request).calls.list(
-        principal,
-        binding_id=wanted.binding_id,
-        virtual_number=parse(wanted.virtual_number).key if wanted.virtual_number is not None else None,
-        since=wanted.since,
-        until=wanted.until,
-        cursor=wanted.cursor,
-        limit=wanted.limit,
-    )
+    page = await services_of(request).calls.list(principal, wanted.query())
     return CallPageOut(items=[CallOut.of(call) for call in page.items], next_cursor=page.next_cursor)

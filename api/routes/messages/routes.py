@@ -10,7 +10,6 @@ from api.security import MessagesReader
 from api.services import services_of
 from api.wire import HistoryFilter
 from vns import errors
-from vns.numbering.rules import parse
 
 Wanted = Annotated[HistoryFilter, Query()]
 
@@ -24,13 +23,5 @@ router = APIRouter(prefix="/v1/messages", tags=["messages"])
     responses=problems(errors.InvalidNumber),
 )
 async def list_messages(request: Request, principal: MessagesReader, wanted: Wanted) -> MessagePageOut:
-    page = await services_of(request).messages.list(
-        principal,
-        binding_id=wanted.binding_id,
-        virtual_number=parse(wanted.virtual_number).key if wanted.virtual_number is not None else None,
-        since=wanted.since,
-        until=wanted.until,
-        cursor=wanted.cursor,
-        limit=wanted.limit,
-    )
+    page = await services_of(request).messages.list(principal, wanted.query())
     return MessagePageOut(items=[MessageOut.of(message) for message in page.items], next_cursor=page.next_cursor)
