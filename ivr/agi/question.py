@@ -30,7 +30,7 @@ class Questions:
         self._under_way: set[asyncio.Task[Answer]] = set()
 
     async def answer(self, request: AgiRequest) -> Answer:
-        """BRIDGE, ACT (`connect` or the reason of a refusal), NUM to dial and CID to present."""
+        """BRIDGE, ACT (`connect`, `connect_once` or the reason of a refusal), NUM to dial and CID to present."""
         if len(self._under_way) >= self._at_once:
             log.warning("call %s: too many questions at once", request.unique_id)
             return self._refusal(Reason.OVERLOAD)
@@ -85,7 +85,7 @@ class Questions:
             return self._refusal(reason)
         return {
             "BRIDGE": self._bridge,
-            "ACT": "connect",
+            "ACT": "connect_once" if routed.expire_after_call else "connect",
             "NUM": routed.target.digits,
             "CID": routed.presented,
         }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ivr.ami.actions import list_channels
 from ivr.ami.messages import ChannelListed
-from ivr.ami.records import CallRecord, RecordsFolder
+from ivr.ami.records import AnswerNote, CallRecord, RecordsFolder
 from ivr.ami.supervisor import AmiSupervisor
 from ivr.failures import GONE
 from vns.calls.rules import CAUSE_UNKNOWN, CallOutcome, HangupBy, Result
@@ -59,13 +59,18 @@ class CatchUp:
 
     async def _finish(self, lines: list[str]) -> None:
         records: dict[UUID, CallOutcome] = {}
+        answers: dict[UUID, datetime] = {}
         for line in lines:
             try:
+                if (note := AnswerNote.parse(line)) is not None:
+                    answers[note.call_id] = note.at
+                    continue
                 outcome = CallRecord.parse(line).outcome()
             except ValueError as error:
                 log.warning("a record without sense: %s", error)
                 continue
             records[outcome.call_id] = outcome
+        await self._calls.note_answers(answers)
         waiting = await self._calls.unfinished(list(records))
         late = [records[call] for call, known in waiting.items() if known or records[call].arrived_at is not None]
         if late:

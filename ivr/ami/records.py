@@ -1,13 +1,14 @@
 """The line that Asterisk's hang-up handler writes about each call: what it holds, and where to find it afterwards.
 
 The same line comes as an event over the manager interface and stands in `<day>.csv` (UTC) of the records folder. The
-event is quick, the file is sure.
+event is quick, the file is sure. Beside them the file holds notes that a call was answered.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
+from uuid import UUID
 
 from ivr.callids import arrival_of, call_id_of
 from vns.calls.rules import NO_NUMBER, CallOutcome, HangupBy, Result, cause_of, result_of
@@ -16,6 +17,23 @@ from vns.routing.rules import Reason
 
 CLEARED = 16  # Q.850: normal clearing
 FIELDS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerNote:
+    """A call was answered, and its binding ends with it. Counts when Asterisk dies before it can write the record."""
+
+    call_id: UUID
+    at: datetime
+
+    @classmethod
+    def parse(cls, line: str) -> Self | None:
+        """None: the line is no such note. Raises ValueError."""
+        word, _, rest = line.partition("|")
+        if word != "answered":
+            return None
+        unique_id, _, at = rest.partition("|")
+        return cls(call_id=call_id_of(unique_id), at=_time(at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

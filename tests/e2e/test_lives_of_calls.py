@@ -72,6 +72,24 @@ async def test_the_first_answered_call_consumes(platform: Platform) -> None:
     assert consumed.status is Status.CONSUMED
 
 
+async def test_an_answer_that_consumes_is_known_before_the_end(platform: Platform) -> None:
+    """So that it counts even if Asterisk is killed in the middle of the call."""
+    binding = await platform.world.allocate(expire_after_call=True)
+    async with (
+        platform.carrier.phone() as customer,
+        platform.carrier.calling(digits_of(binding.vn), Identity.plain(COURIER)) as courier,
+    ):
+        await customer.answered()
+        await courier.talked()
+        async with asyncio.timeout(30), platform.world.db.connection() as connection:
+            while await connection.fetchval("select answered_at from calls where ended_at is null") is None:
+                assert await connection.fetchval("select count(*) from calls where ended_at is null") == 1
+        await platform.world.bindings.release(platform.world.mall, binding.id, terminate_calls=True)
+        await courier.ended()
+    [call] = await platform.ended_calls()
+    assert call["result"] == "answered"
+
+
 async def test_the_second_bridge_answers_when_the_first_is_gone(quiet_platform: Platform) -> None:
     binding = await quiet_platform.world.allocate()
     async with quiet_platform.bridge("b"), quiet_platform.carrier.phone():

@@ -23,7 +23,7 @@ UNIQUE_ID = "vns-1700000000.1"
 OVERLOAD = {"BRIDGE": "a", "ACT": "overload", "NUM": "", "CID": ""}
 
 
-def routed(reason: Reason | None) -> Routed:
+def routed(reason: Reason | None, *, once: bool = False) -> Routed:
     if reason is not None:
         decision: Connect | Refuse = Refuse(reason=reason, binding_id=None, tenant_id=None, steps=())
     else:
@@ -34,7 +34,7 @@ def routed(reason: Reason | None) -> Routed:
         presented=COURIER if reason is None else None,
         from_index=None,
         to_index=None,
-        expire_after_call=False,
+        expire_after_call=once,
         sms_sender_proven=False,
     )
 
@@ -74,6 +74,14 @@ async def test_a_connected_call() -> None:
     assert attempt.question.caller == parse(COURIER)
     assert attempt.question.at == datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert not attempt.question.show_caller
+
+
+async def test_a_call_that_ends_its_binding_is_connected_so_that_the_answer_is_kept() -> None:
+    async def once() -> Routed:
+        return routed(None, once=True)
+
+    answer = await questions(FakeCalls(once)).answer(asked("050412345678", f"<sip:{COURIER}@x>"))
+    assert answer == {"BRIDGE": "a", "ACT": "connect_once", "NUM": CUSTOMER, "CID": COURIER}
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -1,6 +1,6 @@
 """Calls whose end no event told of."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -27,6 +27,10 @@ class FakeCalls:
         self.finished: list[CallOutcome] = []
         self.open: list[OpenCall] = []
         self.down = False
+        self.answers: dict[UUID, datetime] = {}
+
+    async def note_answers(self, answers: dict[UUID, datetime]) -> None:
+        self.answers |= answers
 
     async def unfinished(self, call_ids: list[UUID]) -> dict[UUID, bool]:
         if self.down:
@@ -90,6 +94,18 @@ async def test_only_unknown_calls_that_nobody_decided_get_a_record(tmp_path: Pat
     await work.one_round()
     await work.one_round()
     assert [outcome.channel for outcome in calls.finished] == ["vns-1700000000.8"]
+
+
+async def test_answers_are_noted_and_are_no_ends(tmp_path: Path) -> None:
+    calls = FakeCalls()
+    write(
+        tmp_path, "answered|vns-1700000000.7|1700000060.500", "answered|?|1700000060.500", "answered|vns-1700000000.8"
+    )
+    work = catch_up(tmp_path, calls)
+    await work.one_round()
+    await work.one_round()
+    assert calls.answers == {call_id_of("vns-1700000000.7"): datetime.fromtimestamp(1_700_000_060.5, UTC)}
+    assert calls.finished == []
 
 
 async def test_lines_wait_while_the_database_is_down(tmp_path: Path) -> None:

@@ -46,13 +46,21 @@ with told as (
 )
 update calls c
    set result = t.result, cause = t.cause, hangup_by = t.hangup_by, ringing_at = t.ringing_at,
-       answered_at = t.answered_at, ended_at = t.ended_at, billed_seconds = t.billed,
+       answered_at = case when t.result = 'unknown' then c.answered_at else t.answered_at end,
+       ended_at = t.ended_at, billed_seconds = t.billed,
        arrived_at = least(c.arrived_at, t.ringing_at, t.ended_at)
   from (select told.*, b.expire_after_call
           from told join calls k on k.id = told.id left join bindings b on b.id = k.binding_id) t
  where c.id = t.id and c.ended_at is null
-returning c.id, c.tenant_id, c.binding_id, c.vn, c.result, c.ended_at, c.billed_seconds,
+returning c.id, c.tenant_id, c.binding_id, c.vn, c.result, c.answered_at, c.ended_at, c.billed_seconds,
           coalesce(t.expire_after_call, false) as expire_after_call
+"""
+
+# Calls of bindings that one answered call ends: known before the end, which may never be told.
+NOTE_ANSWERS = """
+update calls c set answered_at = t.at
+  from unnest($1::uuid[], $2::timestamptz[]) as t (id, at)
+ where c.id = t.id and c.ended_at is null and c.answered_at is null
 """
 
 # Attempts that nobody could be asked about: no bridge or no database was there. They are known from Asterisk alone.
