@@ -247,7 +247,7 @@ class Bindings:
                 await cut_calls(connection, everything, now)
             rows = await connection.fetch(queries.EXISTING_IDS, principal.tenant_id, everything)
             ended = {row["id"]: binding_of(row, self._keyring, now) for row in rows}
-            given: list[Given] = [*dict.fromkeys(ids), *dict.fromkeys(references), *dict.fromkeys(virtual_numbers)]
+            given: list[Given] = [*ids, *references, *virtual_numbers]  # in their order, and each as often as it came
             return [_release_outcome(what, live.get(what), ended) for what in given]
 
         return await self._transact(work)

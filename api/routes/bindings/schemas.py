@@ -260,6 +260,8 @@ class ReleaseItem(Out):
 
 
 class ReleaseOut(Out):
+    """One item for each id, reference or number, in the same order."""
+
     items: list[ReleaseItem]
 
 
