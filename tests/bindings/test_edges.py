@@ -157,7 +157,7 @@ async def test_a_channel_taken_away_and_given_back(world: World) -> None:
 
 
 async def test_a_release_by_names_that_look_alike(world: World) -> None:
-    """A reference may be spelt like another binding's id or number; each is answered for itself, as often as it is named."""
+    """A reference may be spelt like another binding's id or number; each is answered for itself, and each time."""
     first, second = await world.allocate(), await world.allocate()
     like_id = await world.allocate(reference=str(first.id))
     like_number = await world.allocate(reference=digits_of(second.vn))
