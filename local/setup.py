@@ -34,7 +34,8 @@ DEBOOTSTRAP = Need(program="debootstrap", package="debootstrap")
 MARIADB = Need(program="mariadbd", package="mariadb-server", service="mariadb")
 KANNEL = Need(program="bearerbox", package="kannel", service="kannel")
 NPM = Need(program="npm", package="npm")
-FOR_TESTS = (REDIS, SIPP, ESPEAK, SOX, DEBOOTSTRAP, MARIADB, KANNEL, NPM)
+CURL = Need(program="curl", package="curl")  # types the session of the README
+FOR_TESTS = (REDIS, SIPP, ESPEAK, SOX, DEBOOTSTRAP, MARIADB, KANNEL, NPM, CURL)
 
 
 def needs_of(settings: LocalSettings, *, demo: bool) -> list[Need]:
