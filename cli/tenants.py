@@ -1,19 +1,35 @@
 """`vns tenant`: customers, their limits, keys and grants."""
 
-from typing import Annotated
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import typer
 
 from cli.output import fields, table
-from cli.running import actor, on_platform
+from cli.running import Platform, actor, on_platform
 from vns.access.rules import SCOPES_OF, IssuedKey, NewTenant, Scope, Tenant, TenantKind
+from vns.access.service import REMEMBERED_FOR
 
 app = typer.Typer(no_args_is_help=True, help="Customers: malls, couriers and the operator itself.")
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant's code or id.")]
 MaxLive = Annotated[int | None, typer.Option(help="Most live bindings.", min=0)]
 Rate = Annotated[int | None, typer.Option(help="Most requests a second.", min=1)]
+
+T = TypeVar("T")
+
+
+def in_force(action: Callable[[Platform], Awaitable[T]]) -> T:
+    """Run `action`, and come back when no process goes by what it remembers from before."""
+
+    async def until_known(platform: Platform) -> T:
+        done = await action(platform)
+        await asyncio.sleep(REMEMBERED_FOR.total_seconds())
+        return done
+
+    return on_platform(until_known)
 
 
 @app.command()
@@ -60,13 +76,13 @@ def list_() -> None:
 @app.command()
 def suspend(tenant: TenantArgument) -> None:
     """Refuse a tenant's keys from now on. Its bindings go on."""
-    _show(on_platform(lambda platform: platform.access.suspend_tenant(actor(), tenant)))
+    _show(in_force(lambda platform: platform.access.suspend_tenant(actor(), tenant)))
 
 
 @app.command()
 def resume(tenant: TenantArgument) -> None:
     """Take a suspension back."""
-    _show(on_platform(lambda platform: platform.access.resume_tenant(actor(), tenant)))
+    _show(in_force(lambda platform: platform.access.resume_tenant(actor(), tenant)))
 
 
 @app.command()
@@ -77,7 +93,7 @@ def quota(
 ) -> None:
     """Set both limits of a tenant; a limit that is left out is taken away."""
     _show(
-        on_platform(
+        in_force(
             lambda platform: platform.access.set_quotas(
                 actor(),
                 tenant,
@@ -95,7 +111,7 @@ def grant(
     revoke: Annotated[bool, typer.Option("--revoke", help="Take the grant back.")] = False,
 ) -> None:
     """Let a courier look a mall's deliveries up."""
-    on_platform(
+    in_force(
         lambda platform: (
             platform.access.revoke_lookup(actor(), courier=courier, mall=mall)
             if revoke
@@ -133,13 +149,13 @@ def key_rotate(
     overlap_seconds: Annotated[int, typer.Option(help="How long the old key goes on.", min=0)] = 86_400,
 ) -> None:
     """A new key in the place of an old one, which goes on for a while."""
-    _show_key(on_platform(lambda platform: platform.access.rotate_key(actor(), key, overlap_seconds=overlap_seconds)))
+    _show_key(in_force(lambda platform: platform.access.rotate_key(actor(), key, overlap_seconds=overlap_seconds)))
 
 
 @app.command("key-revoke")
 def key_revoke(key: Annotated[UUID, typer.Argument(help="The key's id.")]) -> None:
     """End a key at once."""
-    on_platform(lambda platform: platform.access.revoke_key(actor(), key))
+    in_force(lambda platform: platform.access.revoke_key(actor(), key))
     typer.echo(f"revoked {key}")
 
 

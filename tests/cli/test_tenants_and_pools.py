@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 POOL = ("pool", "create", "voip", "--service", "070", "--first", "070-9000-0000", "--last", "070-9000-0999")
 
 
-async def test_a_tenant_from_creation_to_suspension(vns: "Command", db: Database) -> None:
+@pytest.fixture
+def door(db: Database) -> Access:
+    """As a serving process has it: what it remembers is over when a command has ended."""
+    return Access(db, Clock())
+
+
+async def test_a_tenant_from_creation_to_suspension(vns: "Command", door: Access) -> None:
     created = vns("tenant", "create", "mall", "--name", "큰 몰", "--kind", "mall", "--max-live-bindings", "5")
     assert (created.field("code"), created.field("max_live_bindings")) == ("mall", "5")
     issued = vns("tenant", "key-issue", "mall", "--scope", "bindings:read")
-    principal = await Access(db, Clock()).authenticate(issued.field("secret"))
+    principal = await door.authenticate(issued.field("secret"))
     assert (principal.tenant_code, set(principal.scopes)) == ("mall", {"bindings:read"})
 
     vns("tenant", "quota", "mall", "--requests-per-second", "9")
@@ -28,22 +34,23 @@ async def test_a_tenant_from_creation_to_suspension(vns: "Command", db: Database
     assert "suspended" in listed
     assert "큰 몰" in listed
     with pytest.raises(Forbidden):
-        await Access(db, Clock()).authenticate(issued.field("secret"))
+        await door.authenticate(issued.field("secret"))
     vns("tenant", "resume", "mall")
-    principal = await Access(db, Clock()).authenticate(issued.field("secret"))
+    principal = await door.authenticate(issued.field("secret"))
     assert (principal.requests_per_second, principal.max_live_bindings) == (9, None)
 
 
-async def test_keys_are_rotated_and_revoked(vns: "Command", db: Database) -> None:
+async def test_keys_are_rotated_and_revoked(vns: "Command", door: Access) -> None:
     vns("tenant", "create", "mall", "--name", "몰", "--kind", "mall")
     old = vns("tenant", "key-issue", "mall")
+    await door.authenticate(old.field("secret"))
     new = vns("tenant", "key-rotate", old.field("key"), "--overlap-seconds", "0")
     with pytest.raises(Unauthorized):
-        await Access(db, Clock()).authenticate(old.field("secret"))
-    await Access(db, Clock()).authenticate(new.field("secret"))
+        await door.authenticate(old.field("secret"))
+    await door.authenticate(new.field("secret"))
     vns("tenant", "key-revoke", new.field("key"))
     with pytest.raises(Unauthorized):
-        await Access(db, Clock()).authenticate(new.field("secret"))
+        await door.authenticate(new.field("secret"))
     rows = vns("tenant", "keys", "mall").rows()
     assert [row["KEY"] for row in rows] == [old.field("key"), new.field("key")]
     assert rows[0]["EXPIRES"] != "-"
@@ -51,14 +58,15 @@ async def test_keys_are_rotated_and_revoked(vns: "Command", db: Database) -> Non
     assert new.field("secret") not in vns("tenant", "keys", "mall").out
 
 
-async def test_grants(vns: "Command", db: Database) -> None:
+async def test_grants(vns: "Command", door: Access) -> None:
     vns("tenant", "create", "mall", "--name", "몰", "--kind", "mall")
     vns("tenant", "create", "courier", "--name", "택배", "--kind", "courier")
     secret = vns("tenant", "key-issue", "courier").field("secret")
+    assert (await door.authenticate(secret)).mall_ids == ()
     vns("tenant", "grant", "courier", "mall")
-    assert len((await Access(db, Clock()).authenticate(secret)).mall_ids) == 1
+    assert len((await door.authenticate(secret)).mall_ids) == 1
     vns("tenant", "grant", "courier", "mall", "--revoke")
-    assert (await Access(db, Clock()).authenticate(secret)).mall_ids == ()
+    assert (await door.authenticate(secret)).mall_ids == ()
 
 
 def test_errors_have_a_code_and_an_exit_status(vns: "Command") -> None:
