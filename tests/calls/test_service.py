@@ -202,6 +202,23 @@ async def test_a_call_that_nobody_was_asked_about_gets_its_record(world: World, 
     assert await events(world) == ["call.ended"]
 
 
+async def test_a_call_that_nobody_was_asked_about_belongs_to_the_exclusive_numbers_tenant(
+    world: World, calls: Calls
+) -> None:
+    binding, pair = await world.allocate(), await world.pair()
+    now = world.clock.now()
+    ids = [uuid4(), uuid4(), uuid4()]
+    await calls.finish(
+        [
+            outcome(world, ids[0], Result.OVERLOAD, vn=binding.vn, arrived_at=now),
+            outcome(world, ids[1], Result.OVERLOAD, vn=pair.vn, arrived_at=now),
+            outcome(world, ids[2], Result.OVERLOAD, vn=binding.vn, arrived_at=now, ended_at=now - timedelta(seconds=1)),
+        ]
+    )
+    owners = {row["id"]: (row["tenant_id"], row["binding_id"]) for row in await stored(world)}
+    assert owners == {ids[0]: (world.mall.tenant_id, binding.id), ids[1]: (None, None), ids[2]: (None, None)}
+
+
 async def test_which_calls_still_wait_for_their_end(world: World, calls: Calls) -> None:
     await world.allocate()
     ended = await calls.begin(attempt(world, "050410000000", COURIER))

@@ -64,13 +64,19 @@ update calls c set answered_at = t.at
 """
 
 # Attempts that nobody could be asked about: no bridge or no database was there. They are known from Asterisk alone.
+# An exclusive number tells whose they were (its live or last binding, as in a refusal); a shared one does not.
 INSERT_UNASKED = """
-insert into calls (id, vn, direction, result, cause, hangup_by, arrived_at, ended_at, bridge, channel)
-select t.id, t.vn, 'none', t.result, t.cause, t.hangup_by, t.arrived_at, t.ended_at, t.bridge, t.channel
+insert into calls (id, tenant_id, binding_id, vn, direction, result, cause, hangup_by, arrived_at, ended_at, bridge,
+                   channel)
+select t.id, b.tenant_id, b.id, t.vn, 'none', t.result, t.cause, t.hangup_by, t.arrived_at, t.ended_at, t.bridge,
+       t.channel
   from unnest($1::uuid[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[],
               $8::text[], $9::text[]) as t (id, vn, result, cause, hangup_by, arrived_at, ended_at, bridge, channel)
+  left join lateral (select id, tenant_id from bindings
+                      where vn = t.vn and mode = 'one_way' and created_at <= t.ended_at
+                      order by id desc limit 1) b on true
 on conflict (id) do nothing
-returning id, vn, result, ended_at
+returning id, tenant_id, binding_id, vn, result, ended_at
 """
 
 # Which of these calls still wait for their end, or are not known at all.
