@@ -149,7 +149,8 @@ def key_rotate(
     overlap_seconds: Annotated[int, typer.Option(help="How long the old key goes on.", min=0)] = 86_400,
 ) -> None:
     """A new key in the place of an old one, which goes on for a while."""
-    _show_key(in_force(lambda platform: platform.access.rotate_key(actor(), key, overlap_seconds=overlap_seconds)))
+    run = on_platform if overlap_seconds >= REMEMBERED_FOR.total_seconds() else in_force
+    _show_key(run(lambda platform: platform.access.rotate_key(actor(), key, overlap_seconds=overlap_seconds)))
 
 
 @app.command("key-revoke")
