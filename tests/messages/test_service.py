@@ -160,6 +160,27 @@ def outcome(message_id: UUID, status: Status, world: World, code: str | None = N
     return Outcome(id=message_id, status=status, at=world.clock.now(), code=code, sent_at=world.clock.now())
 
 
+@pytest.mark.parametrize("told_of_sending", [True, False], ids=["sent before", "all at once"])
+async def test_times_that_a_carrier_rounds_stay_in_their_order(
+    world: World, messages: Messages, *, told_of_sending: bool
+) -> None:
+    """A receipt tells minutes, MSG_DATA seconds."""
+    message = await queued(world, messages)
+    received, second, minute = (world.clock.now() - timedelta(seconds=back) for back in (0, 1, 30))
+    if told_of_sending:
+        await messages.record_result([Outcome(id=message.id, status=Status.SENT, at=second)])
+    await messages.record_result([Outcome(id=message.id, status=Status.DELIVERED, at=minute, sent_at=second)])
+    [done] = await listed(world, messages)
+    assert (done.received_at, done.sent_at, done.finished_at) == (received, received, received)
+
+
+async def test_what_never_left_has_no_time_of_sending(world: World, messages: Messages) -> None:
+    message = await queued(world, messages)
+    await messages.record_result([Outcome(id=message.id, status=Status.FAILED, at=world.clock.now())])
+    [done] = await listed(world, messages)
+    assert (done.sent_at, done.finished_at) == (None, world.clock.now())
+
+
 async def test_handed_sent_delivered(world: World, messages: Messages) -> None:
     message = await queued(world, messages)
     await messages.mark_handed([message.id])

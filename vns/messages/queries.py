@@ -33,8 +33,9 @@ AWAITED = _OPEN + " and handed_at is not null and npro_id > $1 order by npro_id 
 
 MARK_HANDED = "update messages set handed_at = $2 where id = any($1::uuid[]) and handed_at is null"
 
+# The tables tell seconds and a receipt minutes: nothing is sent before it came, nor over before it was sent.
 MARK_SENT = """
-update messages m set status = 'sent', sent_at = t.at
+update messages m set status = 'sent', sent_at = greatest(t.at, m.received_at)
   from unnest($1::uuid[], $2::timestamptz[]) as t (id, at)
  where m.id = t.id and m.status = 'queued'
 """
@@ -42,8 +43,9 @@ update messages m set status = 'sent', sent_at = t.at
 # Each written once: who comes later finds the message final and changes nothing.
 FINISH = """
 update messages m
-   set status = t.status, code = t.code, reason = coalesce(t.reason, m.reason), finished_at = t.at, envelope = null,
-       handed_at = coalesce(m.handed_at, $6), sent_at = coalesce(m.sent_at, t.sent_at)
+   set status = t.status, code = t.code, reason = coalesce(t.reason, m.reason), envelope = null,
+       finished_at = greatest(t.at, t.sent_at, m.sent_at, m.received_at), handed_at = coalesce(m.handed_at, $6),
+       sent_at = coalesce(m.sent_at, t.sent_at + greatest(m.received_at - t.sent_at, interval '0'))
   from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $7::timestamptz[])
        as t (id, status, code, reason, at, sent_at)
  where m.id = t.id and m.status in ('queued', 'sent')
