@@ -70,17 +70,34 @@ def _plot(name: str, result: Result, heading: str) -> None:
     mpl.use("svg")
     from matplotlib import pyplot  # noqa: PLC0415
 
-    spreads = {what: value for what, value in result.raw.items() if isinstance(value, Mapping) and "runs" in value}
-    figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(spreads) + 1.2))
-    for place, value in enumerate(spreads.values()):
-        runs = value["runs"]
-        if isinstance(runs, Sequence):
-            axes.plot([float(str(run)) for run in runs], [place] * len(runs), "o", color="tab:blue", alpha=0.7)
-    axes.set_yticks(range(len(spreads)), list(spreads))
-    axes.invert_yaxis()
-    axes.set_xscale("log")
-    axes.set_title(heading)
-    axes.grid(axis="x", alpha=0.3)
+    panels = {
+        unit: {what: runs for what, runs in _runs(result).items() if ("ms" in re.split(r"[^a-z]+", what)) == in_ms}
+        for unit, in_ms in (("per second", False), ("milliseconds", True))
+    }
+    panels = {unit: series for unit, series in panels.items() if series}
+    heights = [len(series) for series in panels.values()]
+    figure, drawn = pyplot.subplots(
+        len(panels), figsize=(8, 0.5 * sum(heights) + 1.6 * len(panels)), height_ratios=heights, squeeze=False
+    )
+    for axes, (unit, series) in zip(drawn[:, 0], panels.items(), strict=True):
+        for place, runs in enumerate(series.values()):
+            axes.plot(runs, [place] * len(runs), "o", color="tab:blue", alpha=0.7)
+        axes.set_yticks(range(len(series)), list(series))
+        axes.set_ylim(len(series) - 0.5, -0.5)
+        axes.set_xscale("log")
+        axes.set_xlabel(f"{unit}, one dot a run")
+        axes.grid(axis="x", alpha=0.3)
+    figure.suptitle(heading)
     figure.tight_layout()
     figure.savefig(DOCS / f"performance-{name}.svg", metadata={"Date": None})
     pyplot.close(figure)
+
+
+def _runs(result: Result) -> dict[str, list[float]]:
+    """The single runs of everything that was measured more than once."""
+    found: dict[str, list[float]] = {}
+    for what, value in result.raw.items():
+        runs = value.get("runs") if isinstance(value, Mapping) else None
+        if isinstance(runs, Sequence):
+            found[what] = [float(str(run)) for run in runs]
+    return found
