@@ -25,6 +25,7 @@ class Outbox:
     def __init__(self, file: Path, alphabet: Alphabet, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file.open("a", encoding="utf-8")
+        file.chmod(0o600)  # numbers and texts of people, in development too
         self._alphabet = alphabet
         self._now = now
         self._lines: list[str] = []
