@@ -10,6 +10,7 @@ from sms_relay.links.smpp import pdu
 from sms_relay.links.smpp.config import SmppLinkConfig
 from sms_relay.links.smpp.link import SmppLink
 from sms_relay.links.smpp.pdu import Command
+from tests.links.smpp_inbox import Inbox
 
 PATIENCE = 20.0  # seconds before a test gives up; nothing is expected to take long
 
@@ -128,3 +129,8 @@ async def make_link(smsc: ScriptedSmsc) -> AsyncIterator[LinkMaker]:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()

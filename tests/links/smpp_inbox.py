@@ -47,3 +47,13 @@ def start(link: SmppLink, message: Outgoing) -> asyncio.Task[SubmitOutcome]:
 async def done(task: asyncio.Task[SubmitOutcome]) -> SubmitOutcome:
     async with asyncio.timeout(PATIENCE):
         return await task
+
+
+async def bound(make_link: Any, smsc: Any, **settings: Any) -> tuple[SmppLink, Any]:
+    """A link that is connected, and the SMSC's end of it."""
+    link = await make_link(**settings)
+    wire = await smsc.connection()
+    await wire.bind()
+    async with asyncio.timeout(PATIENCE):
+        await link.wait_connected()
+    return link, wire
