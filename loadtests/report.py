@@ -68,7 +68,7 @@ def _plot(name: str, result: Result, heading: str) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - a second to import, and not needed for --quick
 
     mpl.use("svg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot  # noqa: PLC0415 - as above
 
     panels = {
         unit: {what: runs for what, runs in _runs(result).items() if ("ms" in re.split(r"[^a-z]+", what)) == in_ms}

@@ -123,7 +123,7 @@ def _services_stay_off(needs: Sequence[Need]) -> Iterator[None]:
 def main() -> None:
     """`python -m local.setup`: everything that the tests need (`bin/test`)."""
     from local.asterisk import install  # noqa: PLC0415 - only here
-    from local.settings import ROOT  # noqa: PLC0415
+    from local.settings import ROOT  # noqa: PLC0415 - only the command needs it
 
     settings = LocalSettings()
 

@@ -35,7 +35,7 @@ async def test_keys_that_were_lost_are_issued_anew(database_url: str, tmp_path: 
 async def test_kept_keys_of_another_database_are_replaced(
     database_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
-    from vns.storage.migrate import upgrade  # noqa: PLC0415
+    from vns.storage.migrate import upgrade  # noqa: PLC0415 - Alembic is slow to import
 
     first = await seed(database_url, tmp_path)
     upgrade(empty_database_url)
