@@ -216,6 +216,8 @@ async def on_vns_error(_request: Request, error: Exception) -> Response:
 
 async def on_shape_error(_request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else ()
+    if any(one["loc"][0] == "path" for one in found):  # ids are opaque to clients: one of another shape names nothing
+        return response_of(errors.NotFound("nothing of yours has this id"))
     return response_of(ShapeError.of(found))
 
 

@@ -93,6 +93,24 @@ async def test_many_at_once_with_ensure_make_one_binding(platform: Platform) -> 
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
+async def test_null_is_as_good_as_left_out(platform: Platform) -> None:
+    optional = (
+        "peer_number",
+        "pool",
+        "expires_at",
+        "ttl_seconds",
+        "expire_after_call",
+        "channels",
+        "purpose",
+        "ensure",
+    )
+    answer = await platform.post(
+        "/v1/bindings", {"mode": "one_way", "real_number": "010-1111-2222", **dict.fromkeys(optional)}
+    )
+    assert answer.status_code == 201
+    assert answer.json()["channels"] == ["voice", "sms"]
+
+
 async def test_the_same_again_without_ensure_gets_another_number(platform: Platform) -> None:
     first, second = await platform.bind(reference="W-1"), await platform.bind(reference="W-1")
     assert first["virtual_number"] != second["virtual_number"]

@@ -70,7 +70,6 @@ async def test_the_same_pair_again_gets_another_number(world: World) -> None:
         pytest.param({"vn": "0504-2000-0000"}, NotFound, id="number in no pool"),
         pytest.param({"vn": "0504-1000-0001", "pool": "voip"}, InvalidRequest, id="number not in the pool"),
         pytest.param({"service": Service.REPRESENTATIVE}, PoolExhausted, id="no pool of the service"),
-        pytest.param({"ensure": True}, InvalidRequest, id="ensure without reference"),
     ],
 )
 async def test_a_request_that_cannot_be_served_says_why(
@@ -186,6 +185,18 @@ async def test_ensure_finds_the_live_binding_of_the_same_parties(world: World) -
     assert first.binding and second.binding and first.binding.id == second.binding.id
     other = await world.bindings.allocate(world.mall, request(STRANGER, ensure=True, reference="r"))
     assert other.created
+
+
+async def test_ensure_without_a_reference_goes_by_the_parties_alone(world: World) -> None:
+    named = await world.allocate(reference="r")
+    first = await world.bindings.allocate(world.mall, request(ensure=True))
+    again = await world.bindings.allocate(world.mall, request(ensure=True))
+    assert first.binding and again.binding
+    assert first.binding.id == again.binding.id != named.id
+    pair = await world.pair()
+    turned = request(COURIER, mode=Mode.BIDIRECTIONAL, peer=CUSTOMER, ensure=True)
+    found = await world.bindings.allocate(world.mall, turned)
+    assert found.binding and found.binding.id == pair.id
 
 
 async def test_many_ensures_at_once_make_one_binding(world: World) -> None:

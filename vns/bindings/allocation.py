@@ -151,8 +151,9 @@ class Batch:
             if firsts.setdefault(same, item) is not item:
                 item.twin_of = firsts[same]
                 continue
+            named = item.request.reference is not None
             row = await self._connection.fetchrow(
-                queries.SELECT_SAME_LIVE,
+                queries.SELECT_SAME_LIVE if named else queries.SELECT_SAME_LIVE_WITHOUT_REFERENCE,
                 item.tenant_id,
                 item.request.reference,
                 item.request.mode,
@@ -363,7 +364,7 @@ def _locks_of(item: Item) -> Iterable[int]:
     if item.peer_index is not None:
         yield from (lock_key(item.real_index), lock_key(item.peer_index))
     if item.request.ensure:
-        yield hash_lock(item.tenant_id, item.request.reference or "")
+        yield hash_lock(item.tenant_id, item.request.reference or max(item.parties).hex())
     if item.principal.max_live_bindings is not None:
         yield hash_lock(item.tenant_id, "quota")
 

@@ -30,13 +30,17 @@ on conflict (tenant_id, key) do update
 returning tenant_id
 """
 
-SELECT_SAME_LIVE = f"""
+# Two statements, for two indexes: by reference, and by a party where there is none.
+_SAME_LIVE = f"""
 select {COLUMNS} from bindings
-where reference = $2 and tenant_id = $1 and mode = $3 and status = 'active' and ends_at > $6
+where {{reference}} and tenant_id = $1 and mode = $3 and status = 'active' and ends_at > $6
+  and real_index in ($4, $5)
   and ((real_index = $4 and peer_index is not distinct from $5)
        or (mode = 'bidirectional' and real_index = $5 and peer_index = $4))
 order by id limit 1
 """
+SELECT_SAME_LIVE = _SAME_LIVE.format(reference="reference = $2")
+SELECT_SAME_LIVE_WITHOUT_REFERENCE = _SAME_LIVE.format(reference="reference is null and $2::text is null")
 
 COUNT_LIVE = "select count(*) from bindings where tenant_id = $1 and status = 'active' and ends_at > $2"
 

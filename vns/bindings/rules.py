@@ -140,8 +140,6 @@ def check_request(request: AllocationRequest, now: datetime) -> None:
         raise InvalidRequest("channels must name at least one channel")
     check_text("reference", request.reference, MAX_REFERENCE)
     check_text("purpose", request.purpose, MAX_REFERENCE)
-    if request.ensure and request.reference is None:
-        raise InvalidRequest("ensure needs a reference to find the binding by")
     check_expiry(request.expires_at, request.ttl_seconds, now)
 
 

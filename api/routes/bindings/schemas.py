@@ -73,10 +73,18 @@ class NewBinding(In):
     )
     ensure: Flag = Field(
         default=False,
-        description="Answer a live binding of the same reference and parties instead of a new one.",
+        description="Answer a live binding of the same reference (or none) and parties instead of a new one.",
     )
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ONE_WAY_EXAMPLE, _PAIR_EXAMPLE]})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fields: object) -> object:
+        """Clients made from a schema send null for whatever they do not set."""
+        return (
+            {name: value for name, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
+        )
 
     def request(self) -> AllocationRequest:
         """The same for the core. Raises InvalidNumber."""

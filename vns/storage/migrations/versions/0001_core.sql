@@ -91,6 +91,7 @@ create unique index bindings_one_live_per_exclusive_vn on bindings (vn) where st
 create index bindings_of_tenant on bindings (tenant_id, id);
 create index bindings_live_of_tenant on bindings (tenant_id, ends_at) where status = 'active';  -- counted for quotas
 create index bindings_by_reference on bindings (reference, tenant_id, id) where reference is not null;
+create index bindings_without_reference on bindings (tenant_id, real_index) where reference is null and status = 'active';
 create index bindings_by_vn on bindings (vn, id);
 create index bindings_to_expire on bindings (ends_at) where status = 'active' and ends_at < '9999-01-01 00:00+00';
 
