@@ -212,16 +212,18 @@ class Bindings:
     async def release(self, principal: Principal, binding_id: UUID, *, terminate_calls: bool = False) -> Binding:
         """Once this returns, the number connects nobody. Idempotent. Raises NotFound."""
 
-        async def work(connection: asyncpg.Connection) -> None:
+        async def work(connection: asyncpg.Connection) -> Binding:
             now = self._clock.now()
-            if await connection.fetchrow(queries.SELECT_ONE, binding_id, principal.tenant_id) is None:
+            row = await connection.fetchrow(queries.SELECT_ONE, binding_id, principal.tenant_id)
+            if row is None:
                 raise NotFound("no such binding")
-            await end_live(connection, [binding_id], Status.RELEASED, now, principal.actor)
+            for ended in await end_live(connection, [binding_id], Status.RELEASED, now, principal.actor):
+                row = ended
             if terminate_calls:
                 await cut_calls(connection, [binding_id], now)
+            return binding_of(row, self._keyring, now)
 
-        await self._transact(work)
-        return await self.get(principal, binding_id)
+        return await self._transact(work)
 
     async def release_many(
         self,
