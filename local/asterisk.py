@@ -55,10 +55,6 @@ class AsteriskInstallation:
     root: Path | None
     version: str
 
-    def outside(self, inside: Path) -> Path:
-        """Where a path that Asterisk sees lies for everybody else."""
-        return inside if self.root is None else self.root / inside.relative_to("/")
-
 
 def install(named: Path | None, folder: Path, tell: Tell) -> AsteriskInstallation:
     """The Asterisk to run: `named` (VNS_ASTERISK), else the one in `folder`, built there if it is missing.
