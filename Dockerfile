@@ -15,6 +15,7 @@ COPY --from=asterisk-root / /opt/asterisk/
 COPY --from=packages /opt/venv /opt/venv
 COPY api /srv/vns/api
 COPY cli /srv/vns/cli
+COPY hooks /srv/vns/hooks
 COPY ivr /srv/vns/ivr
 COPY local /srv/vns/local
 COPY simulators /srv/vns/simulators

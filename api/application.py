@@ -7,27 +7,39 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from api.console.application import UPLOADS, console
+from api.console.settings import ConsoleSettings
 from api.docs_page import add_docs_page
 from api.edge import Edge
 from api.metrics import HttpMetrics
 from api.openapi import document
 from api.problems import HANDLERS
 from api.routes.bindings.routes import router as bindings
+from api.routes.blocks.routes import router as blocks
 from api.routes.calls.routes import router as calls
 from api.routes.deliveries.routes import router as deliveries
+from api.routes.documents.routes import router as documents
 from api.routes.health.routes import router as health
+from api.routes.hook.routes import router as hook
 from api.routes.messages.routes import router as messages
 from api.routes.pools.routes import router as pools
+from api.routes.prompts.routes import PATH as PROMPTS
+from api.routes.prompts.routes import router as prompts
+from api.routes.recordings.routes import router as recordings
+from api.routes.senders.routes import BULK
+from api.routes.senders.routes import router as senders
 from api.services import opened
 from api.settings import ApiSettings
+from vns.prompts.audio import MAX_BYTES
 from vns.settings import Settings
+from vns.sheets import MAX_BYTES as SHEET_BYTES
 from vns.storage.clock import Clock
 
 VERSION = "0.1.0"
 # FastAPI's own traces would hold URLs, and in a query there may be a number. The metrics of api.metrics do not.
 NO_TELEMETRY = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
 # Routes are tried in this order, and within a router in theirs: the hottest stand first.
-ROUTERS = (deliveries, bindings, calls, messages, pools, health)
+ROUTERS = (deliveries, bindings, calls, messages, pools, blocks, hook, prompts, recordings, senders, documents, health)
 
 
 class Application(FastAPI):
@@ -65,5 +77,13 @@ def create_app(
     # Not include_router: it keeps routers inside one another, which costs each request a third of its way to a route.
     app.router.routes[:0] = [route for router in ROUTERS for route in router.routes]
     add_docs_page(app)
-    app.add_middleware(Edge, max_body_bytes=settings.http_max_body_bytes, metrics=metrics)
+    app.router.routes.append(console())
+    limit = settings.http_max_body_bytes
+    larger = dict.fromkeys(UPLOADS, ConsoleSettings().max_upload_bytes) | {PROMPTS: MAX_BYTES, BULK: SHEET_BYTES}
+    app.add_middleware(
+        Edge,
+        max_body_bytes=limit,
+        larger={path: max(limit, longest) for path, longest in larger.items()},
+        metrics=metrics,
+    )
     return app

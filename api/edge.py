@@ -5,7 +5,7 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from starlette.exceptions import HTTPException
@@ -27,9 +27,13 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Edge:
     """ASGI middleware, plain because each request passes it."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, metrics: HttpMetrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_body_bytes: int, metrics: HttpMetrics, larger: Mapping[str, int] | None = None
+    ) -> None:
+        """`larger`: limits of paths that take more than `max_body_bytes`."""
         self._app = app
         self._limit = max_body_bytes
+        self._larger = larger or {}
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,9 +68,9 @@ class Edge:
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-        if length is not None and length.isdigit() and int(length) <= self._limit:
+        left = self._larger.get(scope["path"], self._limit)
+        if length is not None and length.isdigit() and int(length) <= left:
             return receive  # the server reads no more than was announced
-        left = self._limit
 
         async def counted() -> Message:
             nonlocal left

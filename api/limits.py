@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _MICROSECONDS: Final = 1_000_000
 _BURST: Final = _MICROSECONDS  # requests of one second may come at once
+_MINUTE: Final = 60 * _MICROSECONDS
+_REMEMBERED: Final = 10_000  # whom a process counts alone, before it forgets those who have nothing to wait for
 _PAUSE: Final = 1.0  # seconds without asking Redis after it did not answer
 
 # KEYS[1]: the tenant's due time. ARGV[1]: microseconds per request, ARGV[2]: burst in microseconds.
@@ -41,15 +43,17 @@ class Local:
     """The same rule inside one process. Times in microseconds."""
 
     def __init__(self) -> None:
-        self._due: dict[UUID, int] = {}
+        self._due: dict[UUID | str, int] = {}
 
-    def take(self, tenant_id: UUID, interval: int, now: int) -> int:
+    def take(self, who: UUID | str, interval: int, now: int, burst: int = _BURST) -> int:
         """Microseconds to wait; 0 lets the request pass."""
-        due = max(self._due.get(tenant_id, 0), now) + interval
-        wait = due - _BURST - now
+        due = max(self._due.get(who, 0), now) + interval
+        wait = due - burst - now
         if wait > 0:
             return wait
-        self._due[tenant_id] = due
+        if len(self._due) >= _REMEMBERED:
+            self._due = {known: then for known, then in self._due.items() if then > now}
+        self._due[who] = due
         return 0
 
 
@@ -69,21 +73,30 @@ class RateLimiter:
 
     async def take(self, tenant_id: UUID, requests_per_second: int) -> None:
         """Count one request. Raises RateLimited."""
-        interval = _MICROSECONDS // requests_per_second
-        wait = await self._ask_redis(tenant_id, interval)
+        wait = await self._wait(tenant_id, _MICROSECONDS // requests_per_second, _BURST)
+        if wait:
+            raise RateLimited(f"at most {requests_per_second} requests a second", retry_after=wait)
+
+    async def attempt(self, who: str, per_minute: int) -> None:
+        """Count one try of `who`, such as an address that tries to log in. Raises RateLimited."""
+        wait = await self._wait(who, _MINUTE // per_minute, _MINUTE)
+        if wait:
+            raise RateLimited(f"at most {per_minute} tries a minute", retry_after=wait)
+
+    async def _wait(self, who: UUID | str, interval: int, burst: int) -> int:
+        """Whole seconds to wait; 0 lets the request pass."""
+        wait = await self._ask_redis(who, interval, burst)
         if wait is None:
             self._metrics.counted_alone()
-            wait = self._local.take(tenant_id, interval, time.monotonic_ns() // 1000)
-        if wait:
-            seconds = -(-wait // _MICROSECONDS)
-            raise RateLimited(f"at most {requests_per_second} requests a second", retry_after=seconds)
+            wait = self._local.take(who, interval, time.monotonic_ns() // 1000, burst)
+        return -(-wait // _MICROSECONDS)
 
-    async def _ask_redis(self, tenant_id: UUID, interval: int) -> int | None:
+    async def _ask_redis(self, who: UUID | str, interval: int, burst: int) -> int | None:
         if time.monotonic() < self._ask_again:
             return None
         try:
             async with asyncio.timeout(self._timeout):
-                return int(await self._script(keys=[f"vns:rate:{tenant_id}"], args=[interval, _BURST]))
+                return int(await self._script(keys=[f"vns:rate:{who}"], args=[interval, burst]))
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("rate limits: Redis does not answer (%s); each process counts alone", type(error).__name__)
             self._ask_again = time.monotonic() + _PAUSE

@@ -42,6 +42,13 @@ BindingsReader = Annotated[Principal, Depends(KeyWith(Scope.BINDINGS_READ))]
 BindingsWriter = Annotated[Principal, Depends(may_write)]
 DeliveriesReader = Annotated[Principal, Depends(may_look_up)]
 CallsReader = Annotated[Principal, Depends(KeyWith(Scope.CALLS_READ))]
+may_text = KeyWith(Scope.MESSAGES_WRITE)
+
+MessagesWriter = Annotated[Principal, Depends(may_text)]
 MessagesReader = Annotated[Principal, Depends(KeyWith(Scope.MESSAGES_READ))]
+RecordingsReader = Annotated[Principal, Depends(KeyWith(Scope.RECORDINGS_READ))]
+RulesWriter = Annotated[Principal, Depends(KeyWith(Scope.RULES_WRITE))]
+SendersReader = Annotated[Principal, Depends(KeyWith(Scope.SENDERS_READ))]
+SendersWriter = Annotated[Principal, Depends(KeyWith(Scope.SENDERS_WRITE))]
 PoolsReader = Annotated[Principal, Depends(KeyWith(Scope.POOLS_READ))]
 PoolsWriter = Annotated[Principal, Depends(KeyWith(Scope.POOLS_WRITE))]

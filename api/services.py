@@ -8,22 +8,43 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from api.console.counts import HourCounts
+from api.console.settings import ConsoleSettings
 from api.limits import RateLimiter
 from api.metrics import HttpMetrics
 from api.routes.bindings.schemas import render
 from api.routes.deliveries.lookups import Lookups
+from api.routes.messages.schemas import render as render_message
 from api.settings import ApiSettings
+from vns.access.audit import Audit
 from vns.access.service import Access
+from vns.bindings.reveal import Reveals
 from vns.bindings.service import Bindings
 from vns.calls.service import Calls
 from vns.crypto.rules import KeyRing
 from vns.errors import Unavailable
 from vns.messages.service import Messages
+from vns.messages.settings import MessageSettings
+from vns.pools.occupancy import Occupancy
 from vns.pools.service import Pools
+from vns.prompts.service import Prompts
+from vns.recordings.service import Recordings
+from vns.routing.blocks import Blocks
+from vns.routing.explanation import Explainer
+from vns.routing.hooks import Hooks
 from vns.routing.service import Router
+from vns.senders.accounts import Accounts
+from vns.senders.documents import Documents
+from vns.senders.proving import Proving
+from vns.senders.service import Senders
 from vns.settings import Settings
 from vns.storage.clock import Clock
+from vns.storage.copies import CopyStore
 from vns.storage.database import Database
+from vns.storage.revocation import Revocations
+from vns.users.service import Users
+from vns.users.sessions import Sessions
+from vns.verifications.settings import VerificationSettings
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +61,27 @@ class Services:
     bindings: Bindings
     lookups: Lookups
     pools: Pools
+    blocks: Blocks
+    hooks: Hooks
     calls: Calls
     messages: Messages
+    prompts: Prompts
+    recordings: Recordings
     limiter: RateLimiter
     metrics: HttpMetrics
+    clock: Clock
+    console: ConsoleSettings
+    audit: Audit
+    counts: HourCounts
+    explainer: Explainer
+    occupancy: Occupancy
+    reveals: Reveals
+    senders: Senders
+    proving: Proving
+    documents: Documents
+    accounts: Accounts
+    users: Users
+    sessions: Sessions
 
 
 @asynccontextmanager
@@ -52,8 +90,10 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
     keyring = KeyRing.load(core.keys_file)
     database = await _patiently(core, settings)
     limiter = RateLimiter(core.redis_url, timeout=settings.redis_timeout, metrics=metrics)
-    router = Router(keyring)
-    bindings = Bindings(database, keyring, clock, render=render)
+    router, texts = Router(keyring), MessageSettings()
+    store = CopyStore(core.redis_url)
+    copies = Revocations(database, store, clock)
+    bindings = Bindings(database, keyring, clock, render=render, copies=copies)
     lookups = Lookups(bindings)
     try:
         yield Services(
@@ -62,16 +102,42 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
             access=Access(database, clock),
             bindings=bindings,
             lookups=lookups,
-            pools=Pools(database, clock),
+            pools=Pools(database, clock, keyring, copies),
+            blocks=Blocks(database, keyring, clock, copies),
+            hooks=Hooks(database, keyring, clock, copies),
             calls=Calls(database, router, clock),
-            messages=Messages(database, router, keyring, clock),
+            messages=Messages(
+                database,
+                router,
+                keyring,
+                clock,
+                policy=texts.unencodable,
+                daily_limit=texts.sender_daily_limit,
+                render=render_message,
+            ),
+            prompts=Prompts(database, clock),
+            recordings=Recordings(database, keyring, clock),
             limiter=limiter,
             metrics=metrics,
+            clock=clock,
+            console=ConsoleSettings(),
+            audit=Audit(database),
+            counts=HourCounts(clock),
+            explainer=Explainer(database, router, clock),
+            occupancy=Occupancy(database, clock),
+            reveals=Reveals(database, keyring, clock),
+            senders=Senders(database, keyring, clock),
+            accounts=Accounts(database, clock),
+            documents=Documents(database, keyring, clock),
+            proving=Proving(database, keyring, clock, VerificationSettings()),
+            users=Users(database, keyring, clock),
+            sessions=Sessions(database, keyring, clock, sender=VerificationSettings().verification_caller_id),
         )
     finally:
         await _end("allocations under way", bindings.close())
         await _end("look-ups under way", lookups.close())
         await _end("rate limits", limiter.close())
+        await _end("copies", store.close())
         await _end("statements under way", database.close())
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from cli import queries
-from cli.output import fields, table
+from cli.output import compact, fields, table
 from cli.running import Platform, actor, on_platform
 from vns.access.rules import Principal, in_place_of
 from vns.bindings.rules import Binding, Status
@@ -26,12 +26,12 @@ def show(binding: BindingArgument) -> None:
     """One binding."""
 
     async def act(platform: Platform) -> tuple[Principal, Binding]:
-        principal = await _owner(platform, binding)
-        async with _bindings(platform) as bindings:
+        principal = await owner_of(platform, binding)
+        async with bindings_of(platform) as bindings:
             return principal, await bindings.get(principal, binding)
 
     principal, found = on_platform(act)
-    _show(principal, found)
+    show_binding(principal, found)
 
 
 @app.command("list")
@@ -49,7 +49,7 @@ def list_(
             raise InvalidRequest("name a --tenant, a --vn or a --reference")
         key = parse(vn).key if vn else None
         rows: list[tuple[object, ...]] = []
-        async with _bindings(platform) as bindings:
+        async with bindings_of(platform) as bindings:
             for principal in await _principals(platform, tenant=tenant, key=key, reference=reference):
                 page = await bindings.find(
                     principal, reference=reference, virtual_number=key, status=status, limit=limit
@@ -69,25 +69,31 @@ def release(
     """End a binding: the next call on its number is refused."""
 
     async def act(platform: Platform) -> tuple[Principal, Binding]:
-        principal = await _owner(platform, binding)
-        async with _bindings(platform) as bindings:
+        principal = await owner_of(platform, binding)
+        async with bindings_of(platform) as bindings:
             return principal, await bindings.release(principal, binding, terminate_calls=terminate_calls)
 
     principal, released = on_platform(act)
-    _show(principal, released)
+    show_binding(principal, released)
 
 
 @asynccontextmanager
-async def _bindings(platform: Platform) -> AsyncIterator[Bindings]:
+async def bindings_of(platform: Platform) -> AsyncIterator[Bindings]:
     """Without a way to render answers: nothing here is asked with an Idempotency-Key."""
-    bindings = Bindings(platform.db, platform.keyring, platform.clock, render=lambda binding: str(binding.id))
+    bindings = Bindings(
+        platform.db,
+        platform.keyring,
+        platform.clock,
+        render=lambda binding: str(binding.id),
+        copies=platform.copies,
+    )
     try:
         yield bindings
     finally:
         await bindings.close()
 
 
-async def _owner(platform: Platform, binding: UUID) -> Principal:
+async def owner_of(platform: Platform, binding: UUID) -> Principal:
     """Raises NotFound."""
     owners = await _principals(platform, binding=binding)
     if not owners:
@@ -127,7 +133,7 @@ def _row(principal: Principal, binding: Binding) -> tuple[object, ...]:
     )
 
 
-def _show(principal: Principal, binding: Binding) -> None:
+def show_binding(principal: Principal, binding: Binding) -> None:
     fields(
         [
             ("id", binding.id),
@@ -135,13 +141,18 @@ def _show(principal: Principal, binding: Binding) -> None:
             ("mode", binding.mode),
             ("status", binding.status),
             ("virtual_number", digits_of(binding.vn)),
+            ("peer_virtual_number", digits_of(binding.peer_vn) if binding.peer_vn is not None else None),
+            ("extension", binding.extension),
             ("real_number", binding.real_masked),
             ("peer_number", binding.peer_masked),
+            ("members", ", ".join(binding.members_masked or ())),
+            ("ring", binding.ring),
             ("reference", binding.reference),
             ("purpose", binding.purpose),
             ("channels", binding.channels),
             ("caller_id", binding.caller_id),
             ("exposes", binding.exposes),
+            ("rules", compact(binding.rules)),
             ("expires_at", binding.expires_at),
             ("ttl_seconds", binding.ttl_seconds),
             ("expire_after_call", "yes" if binding.expire_after_call else "no"),

@@ -10,7 +10,11 @@ from cli.output import fields
 from cli.running import Platform, actor, finish, on_platform, read_settings
 from vns.bindings.reencryption import reencrypt_once
 from vns.crypto.rules import STALE_AFTER, KeyRing
+from vns.recordings.service import Recordings
+from vns.routing.reencryption import reencrypt_rules_once
+from vns.senders.reencryption import reencrypt_senders_once
 from vns.storage import journal
+from vns.users.reencryption import reencrypt_users_once
 
 app = typer.Typer(no_args_is_help=True, help="The key ring that real numbers are encrypted with.")
 
@@ -42,7 +46,7 @@ def list_(path: RingPath = None) -> None:
 
 @app.command()
 def rotate() -> None:
-    """Add a version and encrypt the numbers of all bindings with it, while the platform runs."""
+    """Add a version and encrypt what is stored with it, while the platform runs."""
     version, renewed = on_platform(_rotate)
     fields([("newest version", version), ("bindings encrypted anew", renewed)])
 
@@ -55,6 +59,10 @@ async def _rotate(platform: Platform) -> tuple[int, int]:
     renewed = await reencrypt_once(platform.db, platform.keyring)
     await settled
     renewed += await reencrypt_once(platform.db, platform.keyring)
+    await reencrypt_rules_once(platform.db, platform.keyring)
+    await reencrypt_senders_once(platform.db, platform.keyring)
+    await reencrypt_users_once(platform.db, platform.keyring)
+    await Recordings(platform.db, platform.keyring, platform.clock).rewrap_once()
     await _note(platform, "keys.reencrypted", {"version": version, "bindings": renewed})
     return version, renewed
 

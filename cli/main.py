@@ -2,9 +2,24 @@
 
 import typer
 
-from cli import audit, bindings, keys, npro, pools, tenants
+from cli import (
+    asterisk,
+    audit,
+    bindings,
+    blocks,
+    callers,
+    hooks,
+    keys,
+    npro,
+    pools,
+    registry,
+    rules,
+    sender,
+    tenants,
+    users,
+)
+from cli.load import ANY_ARGUMENTS, load
 from cli.route import route
-from cli.running import not_built
 from cli.settings_table import settings
 
 # An unexpected error is shown without the values of variables: numbers and keys are among them.
@@ -19,24 +34,21 @@ app.add_typer(tenants.app, name="tenant")
 app.add_typer(keys.app, name="keys")
 app.add_typer(pools.app, name="pool")
 app.add_typer(bindings.app, name="binding")
+app.add_typer(blocks.app, name="block")
+app.add_typer(callers.app, name="caller")
 app.add_typer(audit.app, name="audit")
+app.add_typer(asterisk.app, name="asterisk")
 app.add_typer(npro.app, name="npro")
+app.add_typer(sender.app, name="sender")
+app.add_typer(users.app, name="user")
+tenants.app.add_typer(hooks.app, name="hook")
+pools.app.command("set-rules")(rules.set_pool_rules)
+bindings.app.command("set-rules")(rules.set_binding_rules)
+registry.add_to(sender.app)
 app.command()(route)
 app.command()(settings)
 
-_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-@app.command(context_settings=_ANY_ARGUMENTS)
-def load() -> None:
-    """Load tests (not built yet)."""
-    not_built("vns load")
-
-
-@app.command(context_settings=_ANY_ARGUMENTS)
-def sender() -> None:
-    """The registry of sender numbers (not built yet)."""
-    not_built("vns sender")
+app.command(context_settings=ANY_ARGUMENTS)(load)
 
 
 if __name__ == "__main__":

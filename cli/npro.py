@@ -1,7 +1,10 @@
 """`vns npro`: the tables that the text gateway reads, in whichever database they are."""
 
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -51,6 +54,17 @@ def status(database_url: Url = None) -> None:
         return rows
 
     table(("TABLE", "CUR_STATE", "MEANING", "ROWS"), _on_npro(database_url, act))
+
+
+@app.command()
+def run(
+    conf: Annotated[Path, typer.Option("--conf", help="The file of settings, in UTF-8 or MS949.")] = Path("npro.conf"),
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the file can be used.")] = False,
+) -> None:
+    """Serve the tables of the database that npro.conf names, until SIGTERM. Nothing of the platform is needed."""
+    command = [sys.executable, "-m", "sms_relay.standalone", "--conf", str(conf), *(["--check"] if check else [])]
+    # in our place: signals reach the agent, and its exit status is ours
+    os.execv(sys.executable, command)  # noqa: S606 - the words of the one who called
 
 
 def _meaning(state: int) -> str:

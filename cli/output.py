@@ -1,5 +1,6 @@
 """Plain text for people and for `grep`: columns under a heading, or names with their values."""
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -24,6 +25,11 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     width = max(len(name) for name, _ in kept)
     for name, value in kept:
         typer.echo(f"{name:{width}}  {text(value)}".rstrip())
+
+
+def compact(document: dict[str, object] | None) -> str | None:
+    """A document on one line."""
+    return None if document is None else json.dumps(document, ensure_ascii=False, sort_keys=True)
 
 
 def text(value: object) -> str:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cli.output import fields, table
+from cli.output import compact, fields, table
 from cli.running import Platform, actor, on_platform
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import Mode, NewPool, Pool, PoolChange, Service, range_of
+from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, Service, range_of
 
 app = typer.Typer(no_args_is_help=True, help="Ranges of virtual numbers.")
 
@@ -59,6 +59,9 @@ def create(
     low_water: Annotated[
         int | None, typer.Option(help="Fewer free numbers than this are told of; without it 1 %.", min=0)
     ] = None,
+    managed_by: Annotated[
+        ManagedBy, typer.Option(help="customer: numbers are only given out by name, by the owner.")
+    ] = ManagedBy.PLATFORM,
 ) -> None:
     """Make a pool from a range. Any size takes the same time."""
 
@@ -75,10 +78,11 @@ def create(
             quarantine_seconds=quarantine_seconds,
             default_ttl_seconds=default_ttl_seconds,
             low_water=low_water,
+            managed_by=managed_by,
         )
         return await platform.pools.create(actor(), new)
 
-    _show(on_platform(act))
+    show_pool(on_platform(act))
 
 
 @app.command()
@@ -99,7 +103,7 @@ def _hold(name: str, numbers: Sequence[str], *, locked: bool) -> None:
         keys = tuple(parse(number).key for number in numbers)
         return await platform.pools.change(actor(), pool.id, _held(keys, locked=locked))
 
-    _show(on_platform(act))
+    show_pool(on_platform(act))
 
 
 def _held(keys: tuple[int, ...], *, locked: bool) -> PoolChange:
@@ -109,7 +113,7 @@ def _held(keys: tuple[int, ...], *, locked: bool) -> PoolChange:
     return PoolChange(lock=keys) if locked else PoolChange(unhold=keys)
 
 
-def _show(pool: Pool) -> None:
+def show_pool(pool: Pool) -> None:
     fields(
         [
             ("id", pool.id),
@@ -125,6 +129,8 @@ def _show(pool: Pool) -> None:
             ("default_ttl_seconds", pool.default_ttl_seconds),
             ("low_water", pool.low_water),
             ("locked", "yes" if pool.locked else "no"),
+            ("managed_by", pool.managed_by),
+            ("rules", compact(pool.rules)),
         ]
     )
 

@@ -1,6 +1,6 @@
 """How a command runs: opens what it needs, ends with the exit codes of the platform, tells errors by their code.
 
-Exit codes: 0 done; 1 an error, told on standard error as `error <code>: <detail>`; 2 wrong usage, or not built yet.
+Exit codes: 0 done; 1 an error, told on standard error as `error <code>: <detail>`; 2 wrong usage.
 """
 
 import asyncio
@@ -22,10 +22,11 @@ from vns.errors import InvalidRequest, VnsError
 from vns.pools.service import Pools
 from vns.settings import Settings
 from vns.storage.clock import Clock
+from vns.storage.copies import CopyStore
 from vns.storage.database import Database
+from vns.storage.revocation import Revocations
 
 FAILED = 1
-NOT_BUILT = 2
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Platform:
 
     settings: Settings
     db: Database
+    store: CopyStore
     clock: Clock
 
     @cached_property
@@ -52,7 +54,12 @@ class Platform:
 
     @cached_property
     def pools(self) -> Pools:
-        return Pools(self.db, self.clock)
+        return Pools(self.db, self.clock, copies=self.copies)
+
+    @cached_property
+    def copies(self) -> Revocations:
+        """Takes back what bridges have copied, before a command says that something is changed."""
+        return Revocations(self.db, self.store, self.clock)
 
     @cached_property
     def keyring(self) -> KeyRing:
@@ -64,9 +71,11 @@ class Platform:
 async def _opened() -> AsyncIterator[Platform]:
     settings = read_settings()
     db = await Database.open(settings.database_url, size=2)
+    store = CopyStore(settings.redis_url)
     try:
-        yield Platform(settings, db, Clock())
+        yield Platform(settings, db, store, Clock())
     finally:
+        await store.close()
         await db.close()
 
 
@@ -109,8 +118,3 @@ def finish(action: Callable[[], Awaitable[T]]) -> T:
 def fail(code: str, detail: str) -> NoReturn:
     typer.echo(f"error {code}: {detail}", err=True)
     raise typer.Exit(FAILED)
-
-
-def not_built(what: str) -> NoReturn:
-    typer.echo(f"{what}: not built yet", err=True)
-    raise typer.Exit(NOT_BUILT)

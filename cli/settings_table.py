@@ -14,7 +14,13 @@ from pydantic_settings import BaseSettings
 # Read by name and not imported: this door must not depend on the others, it only writes down what they read.
 PARTS: Final = {
     "vns.settings": "The core: every process",
+    "vns.abuse.settings": "Against abuse: bridges, worker",
+    "vns.recordings.settings": "Recorded calls: bridges, API, worker",
+    "vns.messages.settings": "Texts, whoever records some: API, relay",
+    "vns.verifications.settings": "Verification calls: whoever asks for one",
+    "hooks.settings": "Intercept hooks: bridges, relay",
     "api.settings": "HTTP: `python -m api`",
+    "api.console.settings": "The console: pages under /console",
     "ivr.settings": "Calls: `python -m ivr`, Asterisk's configuration",
     "sms_relay.settings": "Texts: `python -m sms_relay`",
     "cli.settings": "The `vns` command",

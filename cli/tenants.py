@@ -11,6 +11,8 @@ from cli.output import fields, table
 from cli.running import Platform, actor, on_platform
 from vns.access.rules import SCOPES_OF, IssuedKey, NewTenant, Scope, Tenant, TenantKind
 from vns.access.service import REMEMBERED_FOR
+from vns.messages.relay_numbers import RelayNumberRegister
+from vns.numbering.rules import parse
 
 app = typer.Typer(no_args_is_help=True, help="Customers: malls, couriers and the operator itself.")
 
@@ -83,6 +85,28 @@ def suspend(tenant: TenantArgument) -> None:
 def resume(tenant: TenantArgument) -> None:
     """Take a suspension back."""
     _show(in_force(lambda platform: platform.access.resume_tenant(actor(), tenant)))
+
+
+@app.command("relay-number")
+def relay_number(
+    tenant: TenantArgument,
+    number: Annotated[
+        str | None, typer.Argument(help="The line that texts leave from; without it there is none.")
+    ] = None,
+    proof: Annotated[str, typer.Option(help="Where the proof that the line may send texts is filed.")] = "",
+) -> None:
+    """Where texts leave from whose virtual number is no proven sender: they carry a tag then, and answers find it."""
+
+    async def act(platform: Platform) -> None:
+        found = await platform.access.get_tenant(tenant)
+        register = RelayNumberRegister(platform.db, platform.clock)
+        if number is None:
+            await register.remove(actor(), found.id)
+        else:
+            await register.put(actor(), found.id, parse(number), proof)
+
+    on_platform(act)
+    fields([("tenant", tenant), ("relay_number", parse(number).hyphenated if number is not None else None)])
 
 
 @app.command()

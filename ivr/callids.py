@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import UUID
 
-_UNIQUE_ID = re.compile(r"(?:[\w.-]*-)?(\d{9,11})\.(\d+)")
+_UNIQUE_ID = re.compile(r"(?:([\w.-]*)-)?(\d{9,11})\.(\d+)")
 
 
 def call_id_of(unique_id: str) -> UUID:
@@ -30,8 +30,14 @@ def arrival_of(unique_id: str) -> datetime:
     return datetime.fromtimestamp(_parts(unique_id)[0], UTC)
 
 
+def system_of(unique_id: str) -> str:
+    """The name of the Asterisk that made the channel; '' where it has none, or that is no unique id."""
+    found = _UNIQUE_ID.fullmatch(unique_id)
+    return (found[1] or "") if found is not None else ""
+
+
 def _parts(unique_id: str) -> tuple[int, int]:
     found = _UNIQUE_ID.fullmatch(unique_id)
     if found is None:
         raise ValueError("not a unique id of Asterisk's")
-    return int(found[1]), int(found[2])
+    return int(found[2]), int(found[3])

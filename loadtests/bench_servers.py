@@ -60,6 +60,20 @@ def postgres(place: Path) -> Iterator[PostgresServer]:
         yield server
 
 
+def redis_command(port: int) -> list[str]:
+    """Without persistence: what it held is gone when it comes back."""
+    line = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
+    return tied(line)
+
+
+@contextmanager
+def redis(place: Path) -> Iterator[str]:
+    """Its URL."""
+    port = free_port()
+    with running(redis_command(port), place / "redis.log", lambda: listens(port)):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
 def listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()

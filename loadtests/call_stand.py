@@ -16,7 +16,8 @@ from signal import SIGTERM
 
 import psutil
 
-from ivr.asterisk.configuration import Instance, write_configuration
+from ivr.asterisk.configuration import write_configuration
+from ivr.asterisk.instance import Instance
 from ivr.prompts.synthesis import build
 from ivr.settings import IvrSettings
 from loadtests import bench_servers
@@ -83,13 +84,14 @@ def stand() -> Iterator[Stand]:
         server.query("create database vns")
         database_url = server.url("vns")
         upgrade(database_url)
+        redis_url = stack.enter_context(bench_servers.redis(folder))
         say(f"allocating {BINDINGS} bindings")
         pairs = asyncio.run(_allocate(database_url, folder / "keys.json"))
         stack.callback(shutil.rmtree, instance.folder, ignore_errors=True)
         write_configuration(instance, settings, extra_dialplan=BARE_DIALPLAN)
-        stack.enter_context(_asterisk(instance, installation.program, folder / "asterisk.log"))
+        stack.enter_context(asterisk(instance, installation.program, folder / "asterisk.log"))
         for bridge, port in zip(("a", "b"), settings.agi_ports, strict=True):
-            stack.enter_context(_bridge(bridge, port, settings, database_url, folder))
+            stack.enter_context(_bridge(bridge, port, settings, database_url, redis_url, folder))
         yield Stand(
             load=Load(folder / "sipp", asterisk=settings.sip_port, trunk=int(settings.sip_trunk.split(":")[1])),
             database_url=database_url,
@@ -100,7 +102,7 @@ def stand() -> Iterator[Stand]:
 
 
 @contextmanager
-def _asterisk(instance: Instance, program: str, log_file: Path) -> Iterator[None]:
+def asterisk(instance: Instance, program: str, log_file: Path) -> Iterator[None]:
     owner = instance.owner()
     account = Account(name="asterisk", uid=owner[0], gid=owner[1]) if owner else None
     command = tied([program, *instance.command()[1:]], chroot=instance.root, account=account)
@@ -121,13 +123,17 @@ def _asterisk(instance: Instance, program: str, log_file: Path) -> Iterator[None
 
 
 @contextmanager
-def _bridge(name: str, port: int, settings: IvrSettings, database_url: str, folder: Path) -> Iterator[None]:
+def _bridge(
+    name: str, port: int, settings: IvrSettings, database_url: str, redis_url: str, folder: Path
+) -> Iterator[None]:
     environment = {
         "PATH": os.defpath,
         "VNS_DATABASE_URL": database_url,
+        "VNS_REDIS_URL": redis_url,
         "VNS_KEYS_FILE": str(folder / "keys.json"),
         "VNS_AMI_URL": settings.ami_url,
         "VNS_CALL_RECORDS_DIR": str(settings.call_records_dir),
+        "VNS_STANDBY_DIR": str(settings.call_records_dir.parent / "standby"),
         "VNS_LOG_LEVEL": "WARNING",
     }
     command = tied([sys.executable, "-m", "ivr", "--name", name, "--port", str(port)])

@@ -1,7 +1,7 @@
 """`bin/bench calls`: what the platform adds to a call, against a bare `Dial` on the same Asterisk.
 
 Both ways go through one Asterisk, one trunk and one phone; only the dialplan differs: `bare<number>` is one `Dial`, a
-virtual number is the platform's whole way, with its own PostgreSQL (fsync on) and two bridges as processes.
+virtual number is the platform's whole way, with its own PostgreSQL (fsync on) and Redis, and two bridges as processes.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
+from loadtests import processor_time
 from loadtests.call_load import Run
 from loadtests.call_stand import BARE, Numbers, Stand, free_port, say, stand
 from loadtests.report import Raw, Result, spread
@@ -37,8 +38,9 @@ def run(quick: bool) -> Result:
         measured: list[Run] = []
         knees = _knees(at, seconds, 1 if quick else rounds, measured)
         half = max(FIRST_RATE // 2, int(median(knees[BARE]) / 2))
-        at_40 = _side_by_side(at, FIRST_RATE, seconds, rounds, measured)
-        at_half = _side_by_side(at, half, seconds, rounds, measured)
+        spent: dict[str, list[dict[str, float]]] = {BARE: [], "ours": []}
+        at_40 = _side_by_side(at, FIRST_RATE, seconds, rounds, measured, spent)
+        at_half = _side_by_side(at, half, seconds, rounds, measured, spent)
         _settle(at)
         compared = _compare(at, before, seen_before)
     return Result(
@@ -55,6 +57,7 @@ def run(quick: bool) -> Result:
             "knee, ours (calls/s)": spread(knees["ours"]),
             **_spreads(f"at {FIRST_RATE}/s", at_40),
             **_spreads("at half the bare knee", at_half),
+            **_processor_spreads(spent),
             "half the bare knee (calls/s)": half,
             "seconds of a rung": seconds,
             "bridges": 2,
@@ -70,6 +73,17 @@ def _spreads(where: str, pairs: list[tuple[Run, Run]]) -> dict[str, Raw]:
         f"{where}: bare, p99 (ms)": spread([bare.p99 for bare, _ in pairs]),
         f"{where}: ours, p99 (ms)": spread([ours.p99 for _, ours in pairs]),
     }
+
+
+def _processor_spreads(spent: dict[str, list[dict[str, float]]]) -> dict[str, Raw]:
+    """Of each part that a call costs more than a hundredth of a millisecond."""
+    found: dict[str, Raw] = {}
+    for name, runs in spent.items():
+        for part in ("Asterisk", "bridges", "PostgreSQL", "Redis"):
+            values = [run.get(part, 0.0) for run in runs]
+            if max(values) >= 0.01:
+                found[f"processor time of a call: {name}, {part} (ms)"] = spread(values)
+    return found
 
 
 def _knees(at: Stand, seconds: float, rounds: int, measured: list[Run]) -> dict[str, list[int]]:
@@ -118,13 +132,23 @@ def _knee(at: Stand, name: str, numbers: Numbers, seconds: float, measured: list
     return rungs[low]
 
 
-def _side_by_side(at: Stand, rate: int, seconds: float, rounds: int, measured: list[Run]) -> list[tuple[Run, Run]]:
+def _side_by_side(
+    at: Stand, rate: int, seconds: float, rounds: int, measured: list[Run], spent: dict[str, list[dict[str, float]]]
+) -> list[tuple[Run, Run]]:
+    """`spent` gets the processor time of each run."""
+
+    def one(name: str, numbers: Numbers) -> Run:
+        before = processor_time.spent()
+        made = at.load.run(numbers, rate, seconds, free_port())
+        if made.successes:
+            spent[name].append(processor_time.per_call(before, processor_time.spent(), made.successes))
+        return made
+
     pairs = []
     for _ in range(rounds):
-        bare = at.load.run(at.bare, rate, seconds, free_port())
-        ours = at.load.run(at.ours, rate, seconds, free_port())
+        bare, ours = one(BARE, at.bare), one("ours", at.ours)
         measured.append(ours)
-        say(f"{rate}/s: bare {bare.median:.1f} ms, ours {ours.median:.1f} ms at the median")
+        say(f"{rate}/s: bare {bare.median:.2f} ms, ours {ours.median:.2f} ms at the median")
         pairs.append((bare, ours))
     return pairs
 

@@ -170,9 +170,12 @@ class Courier(FastHttpUser):
 
     @task
     def deliver(self) -> None:
-        if not ground.deliveries:
-            return
-        number = self.safe_number(random.choice(ground.deliveries))
+        number = None
+        while ground.deliveries and number is None:  # parcels that are over are put aside
+            delivery = random.choice(ground.deliveries)
+            number = self.safe_number(delivery)
+            if number is None and delivery in ground.deliveries:
+                ground.deliveries.remove(delivery)
         if number is not None and ground.actions:
             actions: dict[str, Callable[[str], None]] = {"dial": self.dial, "text": self.text}
             actions[random.choice(sorted(ground.actions))](number)

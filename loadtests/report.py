@@ -9,20 +9,23 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "performance.md"
+RELIABILITY = DOCS / "reliability.md"
 
-Raw = float | int | str | Mapping[str, "Raw"] | Sequence["Raw"]
+Raw = float | int | str | None | Mapping[str, "Raw"] | Sequence["Raw"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """`keys`: the contract's, ratios mostly. `raw`: what they were made from."""
+    """`keys`: the contract's, ratios mostly; None for what was not measured. `raw`: what they were made from."""
 
-    keys: Mapping[str, float | int]
+    keys: Mapping[str, float | int | None]
     raw: Mapping[str, Raw]
 
     def line(self) -> dict[str, Raw]:
         """What goes to standard output."""
-        shown: dict[str, Raw] = {name: rounded(value) for name, value in self.keys.items()}
+        shown: dict[str, Raw] = {
+            name: rounded(value) if value is not None else None for name, value in self.keys.items()
+        }
         return {**shown, "raw": dict(self.raw)}
 
 
@@ -42,25 +45,38 @@ def spread(values: Sequence[float]) -> dict[str, Raw]:
 
 def write(name: str, result: Result, heading: str) -> None:
     """Rewrite the benchmark's part of docs/performance.md, between its two marks, and its plot."""
+    write_part(name, _table(name, result, heading))
+    if _runs(result):
+        _plot(name, result, heading)
+
+
+def write_part(name: str, text: str, *, page: Path = PAGE) -> None:
+    """Put `text` between the two marks of `name` on a page that exists, or at its end."""
     begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    part = f"{begin}\n{_table(name, result, heading)}\n{end}"
-    text = PAGE.read_text() if PAGE.exists() else "# Performance\n"
+    part = f"{begin}\n{text}\n{end}"
+    before = page.read_text()
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    text = pattern.sub(lambda _: part, text) if pattern.search(text) else f"{text.rstrip()}\n\n{part}\n"
-    PAGE.write_text(text)
-    _plot(name, result, heading)
+    after = pattern.sub(lambda _: part, before) if pattern.search(before) else f"{before.rstrip()}\n\n{part}\n"
+    page.write_text(after)
 
 
 def _table(name: str, result: Result, heading: str) -> str:
     lines = [f"## {heading}", "", f"Measured {datetime.now(UTC):%Y-%m-%d} by `bin/bench {name}`.", ""]
     lines += ["| key | value |", "|---|---|"]
-    lines += [f"| `{key}` | {rounded(value):,} |" for key, value in result.keys.items()]
-    lines += ["", "| measured | median | lowest | highest |", "|---|---|---|---|"]
+    lines += [
+        f"| `{key}` | {'not measured' if value is None else f'{rounded(value):,}'} |"
+        for key, value in result.keys.items()
+    ]
+    repeated = bool(_runs(result))
+    if repeated:
+        lines += ["", "| measured | median | lowest | highest |", "|---|---|---|---|"]
     for what, value in result.raw.items():
         if isinstance(value, Mapping) and "median" in value:
             lines.append(f"| {what} | {value['median']:,} | {value['lowest']:,} | {value['highest']:,} |")
     told = [f"{what} {value}" for what, value in result.raw.items() if isinstance(value, str | int | float)]
-    lines += ["", "Conditions: " + "; ".join(told) + ".", "", f"![{heading}](performance-{name}.svg)"]
+    lines += ["", "Conditions: " + "; ".join(told) + "."]
+    if repeated:
+        lines += ["", f"![{heading}](performance-{name}.svg)"]
     return "\n".join(lines)
 
 

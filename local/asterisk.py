@@ -24,12 +24,14 @@ OLDEST = 20
 BUILD_SECONDS = 1800.0
 MODULES = (
     "app_dial",
+    "app_mixmonitor",
     "app_playback",
     "chan_pjsip",
     "codec_alaw",
     "codec_ulaw",
     "format_wav",
     "func_callerid",
+    "func_env",
     "func_hangupcause",
     "func_pjsip_endpoint",
     "pbx_config",

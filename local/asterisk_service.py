@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from ivr.asterisk.configuration import Instance, write_configuration
+from ivr.asterisk.configuration import write_configuration
+from ivr.asterisk.instance import Instance
 from ivr.settings import IvrSettings
 from local.accounts import SetupError
 from local.asterisk import install

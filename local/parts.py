@@ -2,17 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT
 from urllib.parse import urlsplit
 
-from ivr.asterisk.configuration import Instance, write_configuration
-from ivr.settings import IvrSettings, split_ami_url
+from ivr.asterisk.configuration import write_configuration
+from ivr.asterisk.instance import Instance
+from ivr.nodes import ONLY
+from ivr.settings import IvrSettings
 from local import redis
 from local.accounts import service_account
 from local.asterisk import ACCOUNT as ASTERISK_ACCOUNT
+from local.console_account import OWN_NUMBER
 from local.postgres import ORPHAN_SECONDS, PostgresServer, clear_lock
 from local.readiness import all_of, api_ready, asterisk_answers, connected_to, listens, redis_answers
 from local.secret_files import kept_secret
@@ -31,7 +34,7 @@ class Addresses:
     database_url: str
     npro_database_url: str
     redis_url: str
-    ami_url: str
+    ami_urls: tuple[str, ...]
     smpp_url: str
 
     def __repr__(self) -> str:
@@ -46,35 +49,62 @@ def addresses(settings: LocalSettings, postgres: PostgresServer | None) -> Addre
         assert postgres is not None  # noqa: S101 - the caller prepares one unless both databases are named
         return postgres.url(role, role=role, password=kept_secret(run, f"database-{role}"))
 
-    ami_secret = kept_secret(run, "ami")
     smsc_secret = kept_secret(run, "smsc", length=8)  # SMPP allows 8
     return Addresses(
         database_url=settings.database_url or embedded("vns"),
         npro_database_url=settings.npro_database_url or embedded("npro"),
         redis_url=settings.redis_url or redis.url(run, settings.redis_port),
-        ami_url=settings.ami_url or f"ami://vns:{ami_secret}@127.0.0.1:{settings.ami_port}",
+        ami_urls=_ami_urls(settings),
         smpp_url=settings.smpp_url or f"smpp://vns:{smsc_secret}@127.0.0.1:{settings.smsc_port}",
     )
 
 
-def instance_folder(settings: LocalSettings, root: Path | None) -> Path:
-    """The folder of this platform's Asterisk: inside its root, apart from other platforms of the same clone."""
+def _ami_urls(settings: LocalSettings) -> tuple[str, ...]:
+    """One that runs alone is asked for no name, so that it may get company with calls under way."""
+    if settings.ami_urls is not None:
+        return tuple(url.strip() for url in settings.ami_urls.split(",") if url.strip())
+    if settings.ami_url is not None:
+        return (settings.ami_url,)
+    secret = kept_secret(settings.run_dir, "ami")
+    urls = [f"ami://vns:{secret}@127.0.0.1:{settings.voice_ports(place)[1]}" for place in range(settings.asterisks)]
+    if len(urls) == 1:
+        return (urls[0],)
+    return tuple(f"{url}/{asterisk_name(place)}" for place, url in enumerate(urls))
+
+
+def asterisk_name(place: int) -> str:
+    """The system name of an Asterisk that runs here. The first one's stays when it gets company."""
+    return ONLY if place == 0 else f"{ONLY}-{place + 1}"
+
+
+def instance_folder(settings: LocalSettings, root: Path | None, place: int = 0) -> Path:
+    """The folder of an Asterisk of this platform: inside its root, apart from other platforms of the same clone."""
+    more = "" if place == 0 else f"-{place + 1}"
     if root is None:
-        return settings.run_dir / "asterisk"
-    return root / "srv" / "vns" / kept_secret(settings.run_dir, "asterisk-instance", length=12)
+        return settings.run_dir / f"asterisk{more}"
+    secret = kept_secret(settings.run_dir, "asterisk-instance", length=12)
+    return root / "srv" / "vns" / f"{secret}{more}"
 
 
-def environment(settings: LocalSettings, where: Addresses, records: Path) -> dict[str, str]:
-    """The settings of every part, and of `vns` on the command line. What the operator set otherwise stays."""
+def environment(settings: LocalSettings, where: Addresses, records: Sequence[Path]) -> dict[str, str]:
+    """The settings of every part, and of `vns` on the command line. What the operator set otherwise stays.
+
+    `records`: the folder of call records of each Asterisk.
+    """
     passed_on = {name: value for name, value in os.environ.items() if name.startswith("VNS_")}
     run = settings.run_dir
     return {
+        # on one machine a few phones make all the calls: load is not abuse here
+        "VNS_CALLS_PER_CALLER": "0",
+        "VNS_CALLS_PER_NUMBER": "0",
+        "VNS_VERIFICATION_CALLER_ID": OWN_NUMBER,
         **passed_on,
         "VNS_RUN_DIR": str(run),
         "VNS_DATABASE_URL": where.database_url,
         "VNS_NPRO_DATABASE_URL": where.npro_database_url,
         "VNS_REDIS_URL": where.redis_url,
-        "VNS_AMI_URL": where.ami_url,
+        "VNS_AMI_URL": where.ami_urls[0],
+        **({"VNS_AMI_URLS": ",".join(where.ami_urls)} if len(where.ami_urls) > 1 else {}),
         "VNS_SMPP_URL": where.smpp_url,
         "VNS_KEYS_FILE": os.environ.get("VNS_KEYS_FILE", str(run / "keys.json")),
         "VNS_HTTP_PORT": str(settings.http_port),
@@ -85,7 +115,14 @@ def environment(settings: LocalSettings, where: Addresses, records: Path) -> dic
         "VNS_RTP_FIRST_PORT": str(settings.rtp_first_port),
         "VNS_RTP_LAST_PORT": str(settings.rtp_last_port),
         "VNS_PROMPTS_DIR": os.environ.get("VNS_PROMPTS_DIR", str(ROOT / "var/prompts")),
-        "VNS_CALL_RECORDS_DIR": os.environ.get("VNS_CALL_RECORDS_DIR", str(records)),
+        "VNS_CALL_RECORDS_DIR": os.environ.get("VNS_CALL_RECORDS_DIR", str(records[0])),
+        **(
+            {"VNS_CALL_RECORDS_DIRS": os.environ.get("VNS_CALL_RECORDS_DIRS", ",".join(map(str, records)))}
+            if len(where.ami_urls) > 1
+            else {}
+        ),
+        "VNS_STANDBY_DIR": os.environ.get("VNS_STANDBY_DIR", str(run / "standby")),
+        "VNS_RECORDING_STORE_DIR": os.environ.get("VNS_RECORDING_STORE_DIR", str(run / "recordings")),
         "VNS_SMPP_PARTS_FILE": os.environ.get("VNS_SMPP_PARTS_FILE", str(run / "sms-parts.sqlite")),
     }
 
@@ -120,26 +157,31 @@ def redis_part(settings: LocalSettings) -> Part:
     )
 
 
-def asterisk_part(instance: Instance, program: str, environ: Mapping[str, str]) -> Part:
+def asterisk_part(
+    settings: LocalSettings, place: int, instance: Instance, program: str, environ: Mapping[str, str]
+) -> Part:
     """The configuration is written anew before each start: a changed setting takes effect with a restart.
 
     The account is the machine's: the number of `asterisk` inside the root folder may be somebody else's outside.
     """
-    ivr = ivr_settings(environ)
-    _, port, _, _ = split_ami_url(ivr.ami_url)
+    sip, port, first_rtp, last_rtp = settings.voice_ports(place)
+    ivr = ivr_settings(environ).model_copy(
+        update={"sip_port": sip, "rtp_first_port": first_rtp, "rtp_last_port": last_rtp}
+    )
+    name = asterisk_name(place)
     console = [program, *instance.command()[2:]]
     if instance.root is not None:
         console = ["chroot", str(instance.root), *console]
     account = service_account(ASTERISK_ACCOUNT)
 
     def prepare() -> None:
-        write_configuration(instance, ivr)
+        write_configuration(instance, ivr, systemname=name)
         if account is not None:
-            for place in (instance.folder, *instance.folder.rglob("*")):
-                os.chown(place, account.uid, account.gid)
+            for path in (instance.folder, *instance.folder.rglob("*")):
+                os.chown(path, account.uid, account.gid)
 
     return Part(
-        name="asterisk",
+        name="asterisk" if place == 0 else f"asterisk-{place + 1}",
         command=[program, *instance.command()[1:]],
         chroot=instance.root,
         account=account,
@@ -188,7 +230,8 @@ def platform_parts(settings: LocalSettings, where: Addresses, environ: Mapping[s
     """
     database = urlsplit(where.database_url).port or 5432
     npro = urlsplit(where.npro_database_url).port or 5432
-    asterisk = [settings.ami_port] if settings.ami_url is None else []
+    places = range(settings.asterisks) if settings.runs_asterisk else ()
+    asterisk = [settings.voice_ports(place)[1] for place in places]
     smsc = [settings.smsc_port] if settings.smpp_url is None else []
     bridges = [
         module_part(

@@ -19,11 +19,15 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """A program, the Debian package that has it, the service that the package would start, if any."""
+    """A program, the Debian package that has it, the service that the package would start, if any.
+
+    `file`: known by this file instead, where the package has no program.
+    """
 
     program: str
     package: str
     service: str | None = None
+    file: Path | None = None
 
 
 REDIS = Need(program="redis-server", package="redis-server", service="redis-server")
@@ -35,7 +39,14 @@ MARIADB = Need(program="mariadbd", package="mariadb-server", service="mariadb")
 KANNEL = Need(program="bearerbox", package="kannel", service="kannel")
 NPM = Need(program="npm", package="npm")
 CURL = Need(program="curl", package="curl")  # types the session of the README
-FOR_TESTS = (REDIS, SIPP, ESPEAK, SOX, DEBOOTSTRAP, MARIADB, KANNEL, NPM, CURL)
+CHROMIUM = Need(program="chromium", package="chromium")
+OFFICE = Need(program="soffice", package="libreoffice-calc-nogui")  # writes the files that people upload
+KOREAN_FONT = Need(
+    program="a Korean font",
+    package="fonts-nanum",
+    file=Path("/usr/share/fonts/truetype/nanum/NanumGothic.ttf"),
+)
+FOR_TESTS = (REDIS, SIPP, ESPEAK, SOX, DEBOOTSTRAP, MARIADB, KANNEL, NPM, CURL, CHROMIUM, KOREAN_FONT, OFFICE)
 
 
 def needs_of(settings: LocalSettings, *, demo: bool) -> list[Need]:
@@ -43,7 +54,7 @@ def needs_of(settings: LocalSettings, *, demo: bool) -> list[Need]:
     needs = [ESPEAK, SOX]
     if settings.redis_url is None:
         needs.append(REDIS)
-    if settings.asterisk is None and settings.ami_url is None:
+    if settings.asterisk is None and settings.runs_asterisk:
         needs.append(DEBOOTSTRAP)
     if demo:
         needs.append(SIPP)
@@ -76,6 +87,8 @@ def provide(needs: Sequence[Need], tell: Tell, log: Path) -> None:
 
 
 def _present(need: Need) -> bool:
+    if need.file is not None:
+        return need.file.exists()
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     return shutil.which(need.program, path=path) is not None
 

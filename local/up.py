@@ -14,14 +14,16 @@ from signal import SIGINT, SIGTERM, signal
 
 from pydantic import ValidationError
 
-from ivr.asterisk.configuration import Instance
+from ivr.asterisk.instance import Instance
 from ivr.settings import split_address
 from local import asterisk, postgres
 from local.accounts import SetupError
 from local.command_line import ENVIRONMENT_FILE
+from local.console_account import LOGIN, seed_console
 from local.parts import (
     Addresses,
     addresses,
+    asterisk_name,
     asterisk_part,
     environment,
     instance_folder,
@@ -76,9 +78,12 @@ def wanted_ports(settings: LocalSettings) -> list[WantedPort]:
         WantedPort(part="bridge a", setting="VNS_AGI_PORT_A", port=settings.agi_port_a),
         WantedPort(part="bridge b", setting="VNS_AGI_PORT_B", port=settings.agi_port_b),
     ]
-    if settings.ami_url is None:
-        wanted.append(WantedPort(part="Asterisk (SIP)", setting="VNS_SIP_PORT", port=settings.sip_port, udp=True))
-        wanted.append(WantedPort(part="Asterisk (AMI)", setting="VNS_AMI_PORT", port=settings.ami_port))
+    for place in range(settings.asterisks) if settings.runs_asterisk else ():
+        sip, ami, _, _ = settings.voice_ports(place)
+        part = asterisk_name(place)
+        udp = settings.sip_transport == "udp"
+        wanted.append(WantedPort(part=f"Asterisk {part} (SIP)", setting="VNS_SIP_PORT", port=sip, udp=udp))
+        wanted.append(WantedPort(part=f"Asterisk {part} (AMI)", setting="VNS_AMI_PORT", port=ami))
     if settings.needs_postgres:
         wanted.append(WantedPort(part="PostgreSQL", setting="VNS_PG_PORT", port=settings.pg_port))
     if settings.redis_url is None:
@@ -105,7 +110,7 @@ class Platform:
         self.settings = settings
         self._supervisor = Supervisor(settings.run_dir / "log", tell)
         self._postgres: postgres.PostgresServer | None = None
-        self._instance: Instance | None = None
+        self._instances: list[Instance] = []
         self._asterisk_program = ""
 
     def set_up(self, *, demo: bool) -> None:
@@ -115,10 +120,13 @@ class Platform:
         provide(needs_of(settings, demo=demo), tell, settings.run_dir / "log/setup.log")
         if settings.needs_postgres:
             self._postgres = postgres.prepare(settings.run_dir, settings.pg_port)  # also ends one left over
-        if settings.ami_url is None:
+        if settings.runs_asterisk:
             installation = asterisk.install(settings.asterisk, ROOT / "var/asterisk", tell)
-            folder = instance_folder(settings, installation.root)
-            self._instance = Instance(folder=folder, root=installation.root)
+            root = installation.root
+            self._instances = [
+                Instance(folder=instance_folder(settings, root, place), root=root)
+                for place in range(settings.asterisks)
+            ]
             self._asterisk_program = installation.program
         make_prompts(Path(os.environ.get("VNS_PROMPTS_DIR", ROOT / "var/prompts")), tell)
         require_free(wanted)
@@ -127,19 +135,24 @@ class Platform:
         """Servers, then data, then the parts that use them; credentials last."""
         settings, run = self.settings, self.settings.run_dir
         where = addresses(settings, self._postgres)
-        records = self._instance.folder / "records" if self._instance else run / "call-records"
+        records = [instance.folder / "records" for instance in self._instances] or [
+            run / "call-records" / str(number) for number in range(len(where.ami_urls))
+        ]
         environ = environment(settings, where, records)
         _fresh_folder(run / "metrics")
         tell("starting the servers")
         await self._supervisor.start(*self._servers(where, environ))
         keys = await self._data(where, Path(environ["VNS_KEYS_FILE"]))
+        password = await seed_console(where.database_url, run, Path(environ["VNS_KEYS_FILE"]))
         write_private(run / ENVIRONMENT_FILE, "".join(f"{name}={value}\n" for name, value in sorted(environ.items())))
         tell("starting Asterisk, bridges, relay, worker and API")
         parts = platform_parts(settings, where, environ)
-        if self._instance is not None:
-            parts.insert(0, asterisk_part(self._instance, self._asterisk_program, environ))
-        await self._supervisor.start(*parts)
-        write_private(run / "credentials.json", json.dumps(self._credentials(where, keys), indent=2) + "\n")
+        asterisks = [
+            asterisk_part(settings, place, instance, self._asterisk_program, environ)
+            for place, instance in enumerate(self._instances)
+        ]
+        await self._supervisor.start(*asterisks, *parts)
+        write_private(run / "credentials.json", json.dumps(self._credentials(where, keys, password), indent=2) + "\n")
 
     def _servers(self, where: Addresses, environ: dict[str, str]) -> list[Part]:
         servers = []
@@ -162,15 +175,15 @@ class Platform:
         await asyncio.to_thread(prepare_core, where.database_url, keys_file)
         return await seed(where.database_url, run)
 
-    def _credentials(self, where: Addresses, keys: SeedKeys) -> dict[str, str | None]:
+    def _credentials(self, where: Addresses, keys: SeedKeys, console_password: str) -> dict[str, str | None]:
         """Exactly the keys that programs rely on."""
         return {
             "base_url": self.settings.base_url,
             "mall_key": keys.mall,
             "courier_key": keys.courier,
             "ops_key": keys.operator,
-            "console_login": None,
-            "console_password": None,
+            "console_login": LOGIN,
+            "console_password": console_password,
             "database_url": where.database_url,
             "npro_database_url": where.npro_database_url,
             "smsc": where.smpp_url,
@@ -254,7 +267,8 @@ def main() -> int:
             return asyncio.run(serve(platform, demo=options.demo))
     except ValidationError as problem:
         for error in problem.errors():  # the value stays out: it may be a password
-            tell(f"settings: VNS_{'_'.join(map(str, error['loc'])).upper()}: {error['msg']}")
+            name = f"VNS_{'_'.join(map(str, error['loc'])).upper()}: " if error["loc"] else ""
+            tell(f"settings: {name}{error['msg']}")
     except (SetupError, VnsError) as problem:
         tell(f"cannot start: {problem}")
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from hooks.client import HttpInterceptor
 from sms_relay.agent.service import Agent, AgentConfig
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.links.smpp.link import SmppLink
@@ -18,6 +19,7 @@ from sms_relay.settings import RelaySettings, TextSettings
 from vns.crypto.rules import KeyRing
 from vns.errors import Unavailable
 from vns.messages.service import Messages
+from vns.messages.settings import MessageSettings
 from vns.routing.service import Router
 from vns.settings import Settings
 from vns.storage.clock import Clock
@@ -59,11 +61,13 @@ async def opened(core: Settings, links: RelaySettings, texts: TextSettings) -> A
     db = await _patiently(core)
     names = TableNames(monthly=texts.npro_log_monthly)
     npro = NproDatabase.open(texts.npro_database_url, names=names, size=core.database_pool_size)
+    interceptor = HttpInterceptor()
     try:
-        yield _compose(db, npro, keyring, links, texts)
+        yield _compose(db, npro, keyring, links, texts, interceptor)
     finally:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
+                await interceptor.close()
                 await npro.close()
                 await db.close()
         except TimeoutError:
@@ -71,11 +75,24 @@ async def opened(core: Settings, links: RelaySettings, texts: TextSettings) -> A
 
 
 def _compose(
-    db: Database, npro: NproDatabase, keyring: KeyRing, link_settings: RelaySettings, texts: TextSettings
+    db: Database,
+    npro: NproDatabase,
+    keyring: KeyRing,
+    link_settings: RelaySettings,
+    texts: TextSettings,
+    interceptor: HttpInterceptor,
 ) -> Application:
     links = tuple(SmppLink(config) for config in link_settings.links())
     clock = Clock()
-    messages = Messages(db, Router(keyring), keyring, clock, policy=texts.unencodable)
+    rules = MessageSettings()
+    messages = Messages(
+        db,
+        Router(keyring),
+        keyring,
+        clock,
+        policy=rules.unencodable,
+        interceptor=interceptor,
+    )
     agent_of: list[Agent] = []
     relay = Relay(
         db,
@@ -88,7 +105,17 @@ def _compose(
     )
     if texts.npro_agent:
         config = _agent_config(texts, sum(link.window for link in links))
-        agent_of.append(Agent(npro, links, config, KoreanClock(), finished=relay.finished))
+        agent_of.append(
+            Agent(
+                npro,
+                links,
+                config,
+                KoreanClock(),
+                finished=relay.finished,
+                error_codes=link_settings.smpp_error_codes,
+                directory=link_settings.directory(),
+            )
+        )
     for link in links:
         link.on_incoming = relay.handle_incoming
         if agent_of and texts.receiver_switch:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sms_relay.links.choice import Directory, PortedNumbers, load_ported
 from sms_relay.links.interface import Carrier
 from sms_relay.links.smpp.config import SmppLinkConfig
-from vns.messages.rules import Unencodable
+from sms_relay.npro.codes import ResultCode
 
 
 class RelaySettings(BaseSettings):
@@ -40,6 +41,42 @@ class RelaySettings(BaseSettings):
         default=[],
         description="Several links, as a JSON list of objects with url, name, carrier, window, rate, …",
     )
+
+    smpp_prefixes: dict[str, Carrier] = Field(
+        default={},
+        description="Which carrier a recipient's first digits speak for, as a JSON object; the longest prefix counts.",
+    )
+    smpp_ported_file: Path | None = Field(
+        default=None,
+        description="Ported numbers, one `number,carrier` a line; goes before the prefixes. Read at the start.",
+    )
+    smpp_error_codes: dict[Carrier, dict[str, ResultCode]] = Field(
+        default={},
+        description='What error codes of receipts mean, for each carrier: `{"SKT": {"12": "C"}}` (RSLT_CODE2).',
+    )
+
+    @field_validator("smpp_prefixes")
+    @classmethod
+    def _digits(cls, prefixes: dict[str, Carrier]) -> dict[str, Carrier]:
+        if not all(prefix.isascii() and prefix.isdigit() for prefix in prefixes):
+            raise ValueError("a prefix consists of digits")
+        return prefixes
+
+    @field_validator("smpp_error_codes")
+    @classmethod
+    def _failures(cls, carriers: dict[Carrier, dict[str, ResultCode]]) -> dict[Carrier, dict[str, ResultCode]]:
+        """Links hand error codes on without leading zeros. None of them can mean success."""
+        if any(code is ResultCode.SUCCESS for codes in carriers.values() for code in codes.values()):
+            raise ValueError("an error code cannot mean success")
+        return {
+            carrier: {code.strip().lstrip("0"): meaning for code, meaning in codes.items()}
+            for carrier, codes in carriers.items()
+        }
+
+    def directory(self) -> Directory:
+        """Raises `BadDirectory` where the file of ported numbers cannot be read."""
+        ported = load_ported(self.smpp_ported_file) if self.smpp_ported_file else PortedNumbers()
+        return Directory(prefixes=self.smpp_prefixes, ported=ported)
 
     def links(self) -> tuple[SmppLinkConfig, ...]:
         """Every link to be run, at least one. Names are distinct."""
@@ -97,8 +134,4 @@ class TextSettings(BaseSettings):
     )
     lms_subject: str = Field(
         default="안심번호 문자", min_length=1, max_length=20, description="MMS_SUBJECT of long texts that are relayed."
-    )
-    unencodable: Unencodable = Field(
-        default=Unencodable.TRANSLITERATE,
-        description="Characters that MS949 lacks: `transliterate`, or `ucs2` to send such a text as it is.",
     )

@@ -16,6 +16,7 @@ import pytest
 
 from local.children import tied
 from local.postgres import PostgresServer, prepare
+from tests.sender_file import SenderFile, sender_file_in
 
 pytest_plugins = ["tests.core_world"]
 
@@ -154,3 +155,11 @@ def redis_url(redis_server: str) -> Iterator[str]:
             assert connection.recv(16) == b"+OK\r\n"
         if action == "before":
             yield redis_server
+
+
+@pytest.fixture(scope="session")
+def sender_file(server_folder: Path) -> SenderFile:
+    """Written once: LibreOffice takes its time."""
+    folder = server_folder / "sender-file"
+    folder.mkdir()
+    return sender_file_in(folder)

@@ -83,13 +83,15 @@ class World:
 
 
 def request(real: str = CUSTOMER, **fields: Any) -> AllocationRequest:
-    """An allocation as a mall asks for it; `peer` and `vn` are typed numbers."""
-    peer, vn = fields.pop("peer", None), fields.pop("vn", None)
+    """An allocation as a mall asks for it; `peer`, `vn`, `peer_vn` and `members` are typed numbers."""
+    peer, vn, peer_vn = (fields.pop(name, None) for name in ("peer", "vn", "peer_vn"))
     return AllocationRequest(
         mode=fields.pop("mode", Mode.ONE_WAY),
         real_number=parse(real),
         peer_number=parse(peer) if peer else None,
         virtual_number=parse(vn).key if vn else None,
+        peer_virtual_number=parse(peer_vn).key if peer_vn else None,
+        members=tuple(map(parse, fields.pop("members", ()))),
         **fields,
     )
 
@@ -104,7 +106,7 @@ async def open_world(database_url: str, folder: Path) -> AsyncIterator[World]:
         clock=clock,
         keyring=keyring,
         access=Access(db, clock),
-        pools=Pools(db, clock),
+        pools=Pools(db, clock, keyring),
         bindings=Bindings(db, keyring, clock, render=lambda binding: f'{{"id": "{binding.id}"}}'),
         router=Router(keyring),
         mall=None,  # type: ignore[arg-type]  # set below, before anybody sees it

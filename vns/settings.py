@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         default="redis://127.0.0.1:63790/0",
-        description="Redis: rate limits only; it may be lost at any time.",
+        description="Redis: rate limits, and copies for the time without PostgreSQL; it may be lost at any time.",
     )
     keys_file: Path = Field(
         default=Path("var/dev/keys.json"),

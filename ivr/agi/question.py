@@ -3,55 +3,87 @@
 import asyncio
 import logging
 import traceback
+from typing import Protocol
 
 from ivr.agi.identity import read_identity
+from ivr.agi.instructions import instructions, prompts_of, refusal
 from ivr.agi.server import AgiRequest, Answer
 from ivr.callids import call_id_of
+from ivr.prompts.library import PromptLibrary
 from vns.bindings.rules import Channel
-from vns.calls.service import Attempt, Calls
+from vns.calls.service import Attempt, Begun
 from vns.errors import InvalidNumber, VnsError
 from vns.numbering.rules import PhoneNumber, parse
-from vns.routing.rules import Question, Reason, Refuse
+from vns.routing.rules import Question, Reason
 from vns.routing.service import Routed
 from vns.storage.clock import Clock
 
 log = logging.getLogger(__name__)
 
 
+class Decider(Protocol):
+    """Decides about an attempt and sees to its record. Raises VnsError."""
+
+    async def begin(self, attempt: Attempt) -> Begun: ...
+
+
 class Questions:
     """Answers for one bridge. Whatever goes wrong inside is heard as `overload`: the caller may try again."""
 
-    def __init__(self, calls: Calls, clock: Clock, *, bridge: str, deadline: float, at_once: int) -> None:
+    def __init__(
+        self,
+        calls: Decider,
+        clock: Clock,
+        *,
+        bridge: str,
+        deadline: float,
+        at_once: int,
+        library: PromptLibrary | None = None,
+    ) -> None:
+        """`library`: without one every caller hears the platform's own prompts."""
         self._calls = calls
+        self._library = library
         self._clock = clock
         self._bridge = bridge
         self._deadline = deadline  # seconds
         self._at_once = at_once
         self._under_way: set[asyncio.Task[Answer]] = set()
 
-    async def answer(self, request: AgiRequest) -> Answer:
-        """BRIDGE, ACT (`connect`, `connect_once` or the reason of a refusal), NUM to dial and CID to present."""
+    def answer(self, request: AgiRequest) -> "asyncio.Future[Answer]":
+        """BRIDGE, and what ivr.agi.instructions says. Cancelled, it is not decided any further."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
         if len(self._under_way) >= self._at_once:
             log.warning("call %s: too many questions at once", request.unique_id)
-            return self._refusal(Reason.OVERLOAD)
-        deciding = asyncio.create_task(self._decide(request))
-        self._under_way.add(deciding)
-        deciding.add_done_callback(self._under_way.discard)
-        try:
-            # not asyncio.timeout, which waits until the cancelled work has ended: a PostgreSQL that stands still holds
-            # even that up, while returning the connection
-            await asyncio.wait({deciding}, timeout=self._deadline)
-        finally:
-            deciding.cancel()  # nothing happens to one that is done
-        if not deciding.done():
+            answer.set_result(self._refusal(Reason.OVERLOAD))
+            return answer
+
+        def decided(task: "asyncio.Task[Answer]") -> None:
+            self._under_way.discard(task)
+            late.cancel()
+            if not answer.done():
+                answer.set_result(task.result())
+
+        def too_late() -> None:
+            # Nobody waits until the cancelled work has ended: a PostgreSQL that stands still holds even that up, while
+            # returning the connection.
             log.warning("call %s: no decision within %.1f s", request.unique_id, self._deadline)
-            return self._refusal(Reason.OVERLOAD)
-        return deciding.result()
+            answer.set_result(self._refusal(Reason.OVERLOAD))
+            deciding.cancel()
+
+        deciding = loop.create_task(self._decide(request))
+        self._under_way.add(deciding)
+        late = loop.call_later(self._deadline, too_late)
+        deciding.add_done_callback(decided)
+        answer.add_done_callback(lambda answered: deciding.cancel() if answered.cancelled() else None)
+        return answer
 
     async def _decide(self, request: AgiRequest) -> Answer:
         """Raises nothing."""
         try:
-            begun = await self._calls.begin(self._attempt(request))
+            attempt = self._attempt(request)
+            begun = await self._calls.begin(attempt)
+            return await self._instructions(begun.routed, digits_given=attempt.question.digits is not None)
         except VnsError as error:
             log.warning("call %s: %s", request.unique_id, error.code)
             return self._refusal(Reason.OVERLOAD)
@@ -59,10 +91,9 @@ class Questions:
             where = traceback.extract_tb(error.__traceback__)[-1]  # the text of an error may hold a number
             log.warning("call %s: %s at %s:%s", request.unique_id, type(error).__name__, where.name, where.lineno)
             return self._refusal(Reason.OVERLOAD)
-        return self._instructions(begun.routed)
 
     def _attempt(self, request: AgiRequest) -> Attempt:
-        dialled, asserted, from_header, privacy = (*request.arguments, "", "", "", "")[:4]
+        dialled, asserted, from_header, privacy, digits = (*request.arguments, "", "", "", "", "")[:5]
         identity = read_identity(asserted, from_header, privacy)
         number = _dialled(dialled)
         return Attempt(
@@ -74,24 +105,20 @@ class Questions:
                 channel=Channel.VOICE,
                 at=self._clock.now(),
                 show_caller=identity.show,
+                dialled=number,
+                digits=digits or None,
             ),
             bridge=self._bridge,
             channel=request.unique_id,
         )
 
-    def _instructions(self, routed: Routed) -> Answer:
-        if isinstance(routed.decision, Refuse) or routed.target is None or routed.presented is None:
-            reason = routed.decision.reason if isinstance(routed.decision, Refuse) else Reason.OVERLOAD
-            return self._refusal(reason)
-        return {
-            "BRIDGE": self._bridge,
-            "ACT": "connect_once" if routed.expire_after_call else "connect",
-            "NUM": routed.target.digits,
-            "CID": routed.presented,
-        }
+    async def _instructions(self, routed: Routed, *, digits_given: bool) -> Answer:
+        wanted = prompts_of(routed, digits_given=digits_given)
+        files = await self._library.ensure(wanted) if wanted and self._library is not None else {}
+        return {"BRIDGE": self._bridge, **instructions(routed, files, digits_given=digits_given)}
 
     def _refusal(self, reason: Reason) -> Answer:
-        return {"BRIDGE": self._bridge, "ACT": reason.value, "NUM": "", "CID": ""}
+        return {"BRIDGE": self._bridge, **refusal(reason)}
 
 
 def _dialled(text: str) -> PhoneNumber | None:

@@ -1,29 +1,29 @@
-"""The FastAGI server. The only module that knows panoramisk's.
+"""The FastAGI server: Asterisk opens a connection for each question, and one line goes back.
 
-panoramisk's own connection handler spins for ever on a client that connects and closes, waits for ever on one that says
-nothing, and its `add_route` breaks on plain functions. So the handler is replaced, routes are coroutines, and every
-wait has an end.
+It is a plain asyncio protocol rather than panoramisk's server, whose handler spins for ever on a client that connects
+and closes, waits for ever on one that says nothing, and costs a stream, a parser of results and a further round trip
+for each call. Every wait here has an end.
 """
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, cast
 from urllib.parse import unquote_to_bytes
-
-from panoramisk.fast_agi import Application, Request
 
 log = logging.getLogger(__name__)
 
 LONGEST_REQUEST = 64 * 1024  # bytes of headers
+SHORTEST_REQUEST = 400  # bytes: the names alone of what Asterisk 22 always sends, and a unique id, are more
 REQUEST_TIMEOUT = 5.0  # seconds for the headers to arrive
-COMMAND_TIMEOUT = 5.0  # seconds for Asterisk to answer a command
+COMMAND_TIMEOUT = 5.0  # seconds for Asterisk to take the answer
 BACKLOG = 512  # connections that wait to be accepted
+DRAIN = 3.0  # seconds for the questions under way when the port closes: longer than any decision may take
 
-
-class AgiFailed(Exception):
-    """Asterisk did not take the answer: the caller is gone, or the connection is."""
+_END = b"\n\n"
+_TAKEN = b"200 result=1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +52,6 @@ Answer = dict[str, str]
 Handler = Callable[[AgiRequest], Awaitable[Answer]]
 
 
-class _Application(Application):  # type: ignore[misc]  # panoramisk has no type hints
-    """panoramisk's application with a connection handler that ends."""
-
-    async def handler(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                head = await reader.readuntil(b"\n\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
-            log.warning("a connection to the question port ended without a question")
-        else:
-            await self._dispatch(head, reader, writer)
-        finally:
-            writer.close()
-
-    async def _dispatch(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lines = head.decode("utf-8", "replace").split("\n")
-        headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-        route = self._route.get(headers.get("agi_network_script"))
-        if route is None:
-            log.error("a question that is not known here")
-            return
-        await route(Request(app=self, headers=headers, reader=reader, writer=writer))
-
-
 class AgiServer:
     """Listens for questions. `ask` gives the variables to set.
 
@@ -83,39 +59,115 @@ class AgiServer:
     """
 
     def __init__(self, route: str, ask: Handler) -> None:
-        self._ask = ask
-        self._application = _Application(loop=asyncio.get_running_loop())
-        self._application.add_route(route, self._answer)
+        self.route = route
+        self.ask = ask
+        self.lines: set[_Line] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Returns the port, for those who gave 0. Raises OSError when it is taken."""
-        self._server = await asyncio.start_server(
-            self._application.handler, host, port, limit=LONGEST_REQUEST, backlog=BACKLOG
-        )
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Line(self), host, port, backlog=BACKLOG)
+        for listening in self._server.sockets:
+            # Asterisk writes each header by itself: whoever woke up for each would read a question in five pieces.
+            # What is shorter is no question of Asterisk's, and is read when its sender closes; what follows is read as
+            # it comes.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, SHORTEST_REQUEST)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
+        """The port closes first, so that Asterisk asks the next bridge at once; then what was asked is answered."""
         if self._server is not None:
             self._server.close()
+            if self.lines:
+                await asyncio.wait([line.gone for line in self.lines], timeout=DRAIN)
+            for line in list(self.lines):
+                line.give_up()
             await self._server.wait_closed()
 
-    async def _answer(self, request: Any) -> None:
-        question = AgiRequest.of(request.headers)
-        answer = await self._ask(question)
+
+class _Line(asyncio.Protocol):
+    """One connection of Asterisk's: headers come, one command goes back, then our side of the connection is closed.
+
+    With that Asterisk reads the end of the script right behind the command, and goes on with the call without waiting
+    for us to have read its reply.
+    """
+
+    def __init__(self, server: AgiServer) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self._received = b""
+        self._question: AgiRequest | None = None
+        self._answering: asyncio.Future[Answer] | None = None
+        self._answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._server.lines.add(self)
+        self._deadline = self._loop.call_later(REQUEST_TIMEOUT, self.give_up)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) > LONGEST_REQUEST:
+            self.give_up()
+        elif self._answering is None and _END in self._received:
+            self._deadline.cancel()
+            head, _, self._received = self._received.partition(_END)
+            self._ask(head)
+        elif self._answering is None:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    def _ask(self, head: bytes) -> None:
+        lines = head.decode("utf-8", "replace").split("\n")
+        headers = dict(line.split(": ", 1) for line in lines if ": " in line)
+        if headers.get("agi_network_script") != self._server.route:
+            log.error("a question that is not known here")
+            self._transport.close()
+            return
+        self._question = AgiRequest.of(headers)
+        self._answering = asyncio.ensure_future(self._server.ask(self._question))
+        self._answering.add_done_callback(self._answer)
+
+    def _answer(self, answering: "asyncio.Future[Answer]") -> None:
+        if answering.cancelled() or self._question is None:
+            return
+        call = self._question.unique_id
         try:
-            await _set_variables(request, answer)
-        except (AgiFailed, TimeoutError, OSError):
-            log.info("call %s: nobody took the answer", question.unique_id)
+            command = _command(answering.result())
+        except Exception as error:  # noqa: BLE001 - Asterisk asks the next bridge
+            log.error("call %s: no answer: %s", call, type(error).__name__)  # noqa: TRY400 - may hold a number
+            self._transport.close()
+            return
+        if self._transport.is_closing():
+            log.info("call %s: nobody is there to take the answer", call)
+            return
+        self._answered = True
+        self._deadline = self._loop.call_later(COMMAND_TIMEOUT, self.give_up)
+        self._transport.write(command)
+        self._transport.write_eof()
+
+    def give_up(self) -> None:
+        """Ends the connection, whatever is still to come on it."""
+        if self._answering is not None:
+            self._answering.cancel()
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        self._server.lines.discard(self)
+        if not self.gone.done():
+            self.gone.set_result(None)
+        if self._question is None:
+            log.warning("a connection to the question port ended without a question")
+        elif self._answered and not self._received.startswith(_TAKEN):
+            log.info("call %s: nobody took the answer", self._question.unique_id)
 
 
-async def _set_variables(request: Any, variables: Answer) -> None:
-    """One round trip for all of them. Raises AgiFailed, TimeoutError or OSError."""
+def _command(variables: Answer) -> bytes:
+    """All variables at once. Raises ValueError for a value that could become another command."""
     names = ",".join(variables)
     values = ",".join(variables.values())
     if any(character in names + values for character in '"\\\r\n'):
         raise ValueError("a channel variable holds a character that is not its own")
-    async with asyncio.timeout(COMMAND_TIMEOUT):
-        result = await request.send_command(f'SET VARIABLE ARRAY({names}) "{values}"')
-    if result.get("status_code") != 200 or "error" in result:
-        raise AgiFailed(str(result.get("error", "no answer")))
+    return f'SET VARIABLE ARRAY({names}) "{values}"\n'.encode()

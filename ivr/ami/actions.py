@@ -24,6 +24,11 @@ def ping() -> Action:
     return Action("Ping")
 
 
+def core_settings() -> Action:
+    """Who is it? The answer holds the system name."""
+    return Action("CoreSettings")
+
+
 def hangup(channel: str, cause: int) -> Action:
     """`channel`: name or unique id. `cause`: Q.850."""
     return Action("Hangup", (("Channel", channel), ("Cause", str(cause))))

@@ -15,7 +15,7 @@ from panoramisk.manager import Manager
 
 from ivr.ami.actions import Action
 from ivr.ami.messages import Event, MalformedMessage, Reply, event_of
-from ivr.settings import split_ami_url
+from ivr.nodes import split_ami_url
 
 log = logging.getLogger(__name__)
 
@@ -155,4 +155,10 @@ def _reply(answer: Any) -> Reply:
     """panoramisk answers with one message, or with a list of them."""
     first, *rest = answer if isinstance(answer, list) else [answer]
     events = tuple(event_of(message) for message in rest)
-    return Reply(success=bool(first.success), message=str(first.message), events=events)
+    name = first.get("SystemName", "")
+    return Reply(
+        success=bool(first.success),
+        message=str(first.message),
+        events=events,
+        system_name=name if isinstance(name, str) else "",
+    )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class CallEnded:
-    """The hang-up handler's line about one call, see ivr.ami.records."""
+class VerificationEnded:
+    """The line about one attempt at a verification call, see ivr.verification.records."""
 
     record: str
 
@@ -21,16 +21,17 @@ class OtherEvent:
     name: str
 
 
-Event = CallEnded | ChannelListed | OtherEvent
+Event = VerificationEnded | ChannelListed | OtherEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to an action: for a list, with the events that belong to it."""
+    """The answer to an action: for a list, with the events that belong to it. `system_name`: CoreSettings tells it."""
 
     success: bool
     message: str
     events: tuple[Event, ...] = ()
+    system_name: str = ""
 
 
 class MalformedMessage(ValueError):
@@ -40,8 +41,8 @@ class MalformedMessage(ValueError):
 def event_of(headers: Mapping[str, str]) -> Event:
     """Raises MalformedMessage."""
     name = headers.get("Event", "")
-    if name == "UserEvent" and headers.get("UserEvent") == "VnsCallEnded":
-        return CallEnded(_needed(headers, "Record"))
+    if name == "UserEvent" and headers.get("UserEvent") == "VnsVerificationEnded":
+        return VerificationEnded(_needed(headers, "Record"))
     if name == "CoreShowChannel":
         return ChannelListed(_needed(headers, "Uniqueid"))
     return OtherEvent(name)

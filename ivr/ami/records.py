@@ -40,6 +40,8 @@ class AnswerNote:
 class CallRecord:
     """One ended call in Asterisk's words; durations in milliseconds, None where there was nothing to time.
 
+    `answered_ms`: since the caller's channel was up. `answered_at`: the target's answer, where the platform itself had
+    answered the caller before, to ask for digits.
     `bridge` '': no bridge answered. `reason` '': it was not refused, or hung up before.
     """
 
@@ -52,6 +54,7 @@ class CallRecord:
     dialled_at: datetime | None
     rang_after_ms: int | None
     answered_ms: int | None
+    answered_at: datetime | None
     hangup_by: HangupBy
     vn: int
 
@@ -64,6 +67,7 @@ class CallRecord:
         unique_id, ended, bridge, reason, status, cause, dialled, rang, answered = parts[:9]
         channel, source, vn = parts[9:]
         call_id_of(unique_id)
+        up, _, answered_at = answered.partition("@")
         return cls(
             unique_id=unique_id,
             ended_at=_time(ended),
@@ -73,7 +77,8 @@ class CallRecord:
             cause=int(cause or 0),
             dialled_at=_time(dialled) if dialled else None,
             rang_after_ms=_number(rang),
-            answered_ms=_number(answered),
+            answered_ms=_number(up),
+            answered_at=_time(answered_at) if answered_at else None,
             hangup_by=_hung_up_by(channel, source),
             vn=key_of(vn) if vn else NO_NUMBER,
         )
@@ -84,7 +89,9 @@ class CallRecord:
         ringing_at = answered_at = None
         if self.dialled_at is not None and self.rang_after_ms is not None:
             ringing_at = self.dialled_at + timedelta(milliseconds=self.rang_after_ms)
-        if result is Result.ANSWERED and self.answered_ms is not None:
+        if result is Result.ANSWERED and self.answered_at is not None:
+            answered_at = self.answered_at
+        elif result is Result.ANSWERED and self.answered_ms is not None:
             answered_at = self.ended_at - timedelta(milliseconds=self.answered_ms)
         cause = cause_of(result)
         return CallOutcome(

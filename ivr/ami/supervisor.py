@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ivr.ami.actions import Action, ping
+from ivr.ami.actions import Action, core_settings, ping
 from ivr.ami.connection import AmiConnection, AmiUnavailable
-from ivr.ami.messages import CallEnded, Event, Reply
+from ivr.ami.messages import Event, Reply, VerificationEnded
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,24 @@ class Timing:
 
 
 class AmiSupervisor:
-    """Owns the connection. `run()` is a task of the bridge's; `events` fills while there is a connection."""
+    """Owns the connection. `run()` is a task of the bridge's; `verifications` fills while there is a connection."""
 
-    def __init__(self, url: str, *, timing: Timing | None = None, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        timing: Timing | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        """`name`: the system name of the Asterisk that has to be there; None: whichever is."""
         self._url = url
+        self._name = name
         self._timing = timing or Timing()
         self.on_ready = on_ready
         self._connection: AmiConnection | None = None
         self._ready = asyncio.Event()
-        self.events: asyncio.Queue[CallEnded] = asyncio.Queue(QUEUE_LENGTH)
+        self.verifications: asyncio.Queue[VerificationEnded] = asyncio.Queue(QUEUE_LENGTH)
         self.dropped = 0
 
     @property
@@ -67,10 +76,11 @@ class AmiSupervisor:
     async def _one_connection(self) -> None:
         """From connecting to the end. Raises AmiUnavailable when it never came to a login."""
         connection = await AmiConnection.open(self._url, self._take, login_timeout=self._timing.login_timeout)
-        self._connection = connection
-        self._ready.set()
-        log.info("connected to the manager interface")
         try:
+            await self._know(connection)
+            self._connection = connection
+            self._ready.set()
+            log.info("connected to the manager interface%s", f" of {self._name}" if self._name else "")
             if self.on_ready is not None:
                 self.on_ready()
             await self._watch(connection)
@@ -79,6 +89,14 @@ class AmiSupervisor:
             self._ready.clear()
             connection.close()
             log.info("the connection to the manager interface has ended")
+
+    async def _know(self, connection: AmiConnection) -> None:
+        """Taken for another, an Asterisk would lose its calls to "vanished". Raises AmiUnavailable."""
+        if self._name is None:
+            return
+        there = (await connection.send(core_settings())).system_name
+        if there != self._name:
+            raise AmiUnavailable(f"the Asterisk at the address of {self._name} is another: {there[:40]!r}")
 
     async def _watch(self, connection: AmiConnection) -> None:
         """Returns when the connection is gone or no longer answers."""
@@ -102,9 +120,8 @@ class AmiSupervisor:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing
 
     def _take(self, event: Event) -> None:
-        if not isinstance(event, CallEnded):
-            return
         try:
-            self.events.put_nowait(event)
+            if isinstance(event, VerificationEnded):
+                self.verifications.put_nowait(event)
         except asyncio.QueueFull:
             self.dropped += 1

@@ -2,16 +2,23 @@
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from ivr.asterisk.instance import Instance
+from ivr.asterisk.trunk import PRIVATE_FILES, contact_parameters, copy_keys, transport
+from ivr.nodes import ONLY, split_ami_url
+from ivr.prompts import tones
 from ivr.prompts.texts import PROMPTS
-from ivr.settings import IvrSettings, split_address, split_ami_url
+from ivr.settings import IvrSettings, split_address
 from vns.routing.rules import REFUSALS, Reason
+from vns.verifications.rules import LONGEST_TALK, TIMES_SPOKEN
 
 TEMPLATES = Path(__file__).parent / "templates"
-FOLDERS = ("cache", "etc", "lib", "lib/keys", "log", "prompts", "records", "run", "spool")
+FOLDERS = (
+    *("cache", "etc", "lib", "lib/keys", "log", "run", "spool"),
+    *("prompts", "prompts/custom", f"prompts/{tones.FOLDER}", "recordings", "records", "records/verifications"),
+)
 PRIVATE = 0o750
 
 # Q.850 causes with which a target's network turned the call away. Every other cause: unreachable, as is a network
@@ -21,6 +28,10 @@ REASON_OF_CAUSE: dict[int, Reason] = {
     19: Reason.NO_ANSWER,
     21: Reason.BUSY,  # declined: the caller need not know
 }
+
+# Where a target that was not reached leads: of a team the next one may be tried.
+_UNREACHED = 'vns-${IF($["${TRIED}"=""]?answer:team)}'
+DIGIT_TIMEOUT = 5  # seconds of silence after which the digits are complete
 
 # The fields of a record, in the order in which ivr.ami.records reads them. None holds a party's number.
 _RECORD = "|".join(
@@ -33,7 +44,7 @@ _RECORD = "|".join(
         "${HANGUPCAUSE}",
         "${DIALLED_AT}",
         "${RINGTIME_MS}",
-        "${ANSWEREDTIME_MS}",
+        "${ANSWEREDTIME_MS}@${ANSWERED_AT}",
         "${CHANNEL}",
         "${CHANNEL(hangupsource)}",
         '${IF($[${REGEX("^(050|070|1[568])[0-9]+$" ${DIALLED})}]?${DIALLED}:)}',
@@ -47,66 +58,33 @@ class _ConfTemplate(Template):
     delimiter = "§"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
-    """One Asterisk. `folder`: all its own files, as we see it. `root`: the folder that it takes for `/`, or None where
-    it is a program of this machine like any other. Several may run side by side, each with folder and ports of its own.
-    """
-
-    folder: Path
-    root: Path | None = None
-
-    @property
-    def inside(self) -> str:
-        """`folder` as Asterisk sees it. Raises ValueError when it lies outside the root."""
-        if self.root is None:
-            return str(self.folder.resolve())
-        return "/" + str(self.folder.resolve().relative_to(self.root.resolve()))
-
-    @property
-    def modules(self) -> str:
-        """Asterisk's folder of modules. Raises FileNotFoundError when there is none."""
-        root = self.root or Path("/")
-        for found in sorted(root.glob("usr/lib*/**/asterisk/modules")):
-            return "/" + str(found.relative_to(root))
-        raise FileNotFoundError("no Asterisk modules below usr/lib")
-
-    def command(self) -> list[str]:
-        """Asterisk in the foreground, as it is called inside its root, by the user that owns `folder`."""
-        return ["asterisk", "-f", "-C", f"{self.inside}/etc/asterisk.conf"]
-
-    def chroot_command(self) -> list[str]:
-        """The same from outside, for whoever may enter the root."""
-        if self.root is None:
-            return self.command()
-        return ["chroot", "--userspec=asterisk", str(self.root), *self.command()]
-
-    def owner(self) -> tuple[int, int] | None:
-        """User and group number of `asterisk` inside the root; None where there is no root to look into."""
-        if self.root is None:
-            return None
-        for line in (self.root / "etc/passwd").read_text().splitlines():
-            name, _, uid, gid, *_ = line.split(":")
-            if name == "asterisk":
-                return int(uid), int(gid)
-        raise LookupError("no user asterisk inside the root")
-
-
 def write_configuration(
-    target: Instance, settings: IvrSettings, *, extra_dialplan: str = "", systemname: str = "vns"
+    target: Instance, settings: IvrSettings, *, extra_dialplan: str = "", systemname: str | None = None
 ) -> None:
     """Make the folders, the configuration and the prompts of one Asterisk; what was there is replaced.
 
-    `extra_dialplan`: further contexts, for benchmarks. `systemname` goes before every channel's unique id.
+    `extra_dialplan`: further contexts, for benchmarks. `systemname` goes before every channel's unique id, and says
+    which of several Asterisks this is; None: the only one. Raises ValueError when the settings know none of the name.
     Prompts come from `settings.prompts_dir`, or from `recordings_dir` where that has one of the name.
     """
+    place, node = settings.node(systemname)
+    # each Asterisk begins with another bridge, so that all of them work and not only stand by
+    first = place % len(settings.bridges)
+    settings = settings.model_copy(
+        update={
+            "ami_url": node.ami_url,
+            "agi_bridges": settings.bridges[first:] + settings.bridges[:first],
+        }
+    )
     for name in FOLDERS:
         (target.folder / name).mkdir(parents=True, exist_ok=True)
-    values = _values(target, settings, extra_dialplan, systemname)
+    values = _values(target, settings, extra_dialplan, systemname or node.name or ONLY)
     for template in sorted(TEMPLATES.glob("*.conf")):
         text = _ConfTemplate(template.read_text()).substitute(values)
         (target.folder / "etc" / template.name).write_text(text)
     _copy_prompts(target, settings)
+    tones.prepare(target.folder / "prompts", f"{target.inside}/prompts")
+    copy_keys(target, settings)
     _hand_over(target)
 
 
@@ -119,9 +97,10 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "data": "/usr/share/asterisk",
         "systemname": systemname,
         "sip_address": settings.sip_address,
-        "sip_port": str(settings.sip_port),
+        "transport": transport(target, settings),
         "trunk_address": trunk_address,
-        "trunk_port": str(trunk_port),
+        "trunk_contact": f"sip:{trunk_address}:{trunk_port}{contact_parameters(settings)}",
+        "media_encryption": {"none": "no"}.get(settings.sip_media_encryption, settings.sip_media_encryption),
         "rtp_first_port": str(settings.rtp_first_port),
         "rtp_last_port": str(settings.rtp_last_port),
         "ami_host": ami_host,
@@ -130,13 +109,19 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "ami_secret": ami_secret,
         "ring_timeout": str(settings.ring_timeout_seconds),
         "record": _RECORD,
+        "tones": tones.DATABASE,
         "entry": _entry(settings),
         "ask": _ask(settings),
         "refusals": "\n".join(_refusal(reason, target.inside) for reason in Reason),
-        "no_response": f'$["${{RINGTIME_MS}}"=""]?vns-answer,{Reason.UNREACHABLE},1:vns-answer,{Reason.NO_ANSWER},1',
+        "no_response": f'$["${{RINGTIME_MS}}"=""]?{_UNREACHED},{Reason.UNREACHABLE},1'
+        f":{_UNREACHED},{Reason.NO_ANSWER},1",
+        "unreached": _UNREACHED,
+        "digit_timeout": str(DIGIT_TIMEOUT),
         "causes": "\n".join(
-            f"exten => c{cause},1,Goto(vns-answer,{reason},1)" for cause, reason in REASON_OF_CAUSE.items()
+            f"exten => c{cause},1,Goto({_UNREACHED},{reason},1)" for cause, reason in REASON_OF_CAUSE.items()
         ),
+        "longest_verification": str(round(LONGEST_TALK.total_seconds())),
+        "times_spoken": str(TIMES_SPOKEN),
         "extra": extra_dialplan,
     }
 
@@ -148,28 +133,32 @@ def _entry(settings: IvrSettings) -> str:
         lines += [
             f"exten => {pattern},1,Set(CHANNEL(hangup_handler_push)=vns-ended,s,1)",
             f" same => n,MSet(DIALLED=${{URIENCODE(${{EXTEN}})}},{_time_out(settings)})",
-            *_question(settings, 0),
+            *_question(settings, 0, digits=False),
         ]
     return "\n".join([*lines, _after_time_out(0)])
 
 
 def _ask(settings: IvrSettings) -> str:
-    """One context for each further bridge, and the last resort."""
+    """One context for each further bridge (0: where a call asks anew, with digits), and the last resort."""
     contexts = []
-    for place in range(1, len(settings.agi_ports)):
-        lines = [f"[vns-ask-{place}]", f"exten => s,1,Set({_time_out(settings)})", *_question(settings, place)]
+    for place in range(len(settings.bridges)):
+        lines = [
+            f"[vns-ask-{place}]",
+            f"exten => s,1,Set({_time_out(settings)})",
+            *_question(settings, place, digits=True),
+        ]
         contexts.append("\n".join([*lines, _after_time_out(place)]))
-    contexts.append(f"[vns-ask-{len(settings.agi_ports)}]\nexten => s,1,Goto(vns-answer,{Reason.OVERLOAD},1)")
+    contexts.append(f"[vns-ask-{len(settings.bridges)}]\nexten => s,1,Goto(vns-answer,{Reason.OVERLOAD},1)")
     return "\n\n".join(contexts)
 
 
-def _question(settings: IvrSettings, place: int) -> list[str]:
+def _question(settings: IvrSettings, place: int, *, digits: bool) -> list[str]:
     headers = [
         f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "From", "Privacy")
     ]
-    arguments = ",".join(["${DIALLED}", *headers])
+    arguments = ",".join(["${DIALLED}", *headers, *(["${URIENCODE(${DIGITS})}"] if digits else [])])
     return [
-        f" same => n,AGI(agi://{settings.agi_host}:{settings.agi_ports[place]}/question,{arguments})",
+        f" same => n,AGI(agi://{settings.bridges[place]}/question,{arguments})",
         f' same => n,GotoIf($["${{ACT}}"=""]?vns-ask-{place + 1},s,1:vns-answer,${{ACT}},1)',
     ]
 
@@ -187,7 +176,8 @@ def _refusal(reason: Reason, inside: str) -> str:
     return (
         f"exten => {reason},1,MSet(TIMEOUT(absolute)=0,REASON={reason})\n"
         " same => n,Progress()\n"
-        f" same => n,Playback({inside}/prompts/{refusal.prompt},noanswer)\n"
+        f' same => n,Playback({inside}/prompts/${{IF($["${{PROMPT_{reason}}}"=""]?{refusal.prompt}'
+        f":${{PROMPT_{reason}}})}},noanswer)\n"
         f" same => n,Hangup({refusal.cause})"
     )
 
@@ -209,4 +199,6 @@ def _hand_over(target: Instance) -> None:
             os.chown(place, *owner)
         if place.is_dir():
             place.chmod(PRIVATE)
-    (target.folder / "etc/manager.conf").chmod(0o600)
+    for name in ("etc/manager.conf", *PRIVATE_FILES):
+        if (target.folder / name).exists():
+            (target.folder / name).chmod(0o600)

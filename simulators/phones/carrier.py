@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from simulators.phones.rtp import Voice
-from simulators.phones.scenarios import Behaviour, Identity, callee_scenario, caller_scenario
+from simulators.phones.scenarios import Behaviour, Identity, caller_scenario, team_scenario
 from simulators.phones.traces import Message, read_trace
 
 LOOK_EVERY = 0.02  # seconds between looks at a trace
@@ -36,6 +36,7 @@ class CallReport:
     rtp_received: int
     mark: bytes
     heard: dict[bytes, int]
+    sound: bytes = b""  # heard, as A-law at 8 kHz
 
     @property
     def received(self) -> tuple[Message, ...]:
@@ -61,7 +62,10 @@ class Phone:
         return self._process.pid
 
     def messages(self) -> tuple[Message, ...]:
-        return read_trace(self._trace.read_bytes()) if self._trace.exists() else ()
+        """What it sent and received. A BYE of a call that it never heard of is not its own: an earlier phone at this
+        address was gone before it had answered, and the network says it again for half a minute."""
+        seen = read_trace(self._trace.read_bytes()) if self._trace.exists() else ()
+        return own_messages(seen)
 
     async def until(self, condition: Callable[["Phone"], bool], *, timeout: float = 20.0) -> None:  # noqa: ASYNC109 - a phone's patience
         """Wait until `condition(phone)` holds. Raises PhoneFailed."""
@@ -82,6 +86,21 @@ class Phone:
     async def talked(self, packets: int = 10) -> None:
         """Until it has heard that many voice packets."""
         await self.until(lambda phone: phone._voice.packets >= packets)
+
+    async def press(self, keys: str) -> None:
+        """Press keys, as telephone events (RFC 4733), and wait until they were sent."""
+        await self._voice.press(keys)
+
+    @property
+    def packets(self) -> int:
+        """Voice packets heard so far."""
+        return self._voice.packets
+
+    def called(self, number: str) -> tuple[Message, ...]:
+        """The messages of the calls to one of a team's numbers; none if it was not called."""
+        messages = self.messages()
+        calls = {m.header("Call-ID") for m in messages if m.method == "INVITE" and m.uri.startswith(f"sip:{number}@")}
+        return tuple(message for message in messages if message.header("Call-ID") in calls)
 
     async def ended(self) -> CallReport:
         """Wait for sipp to end by itself (a calling phone does). Raises PhoneFailed."""
@@ -109,6 +128,7 @@ class Phone:
             rtp_received=self._voice.packets,
             mark=self._voice.mark,
             heard=dict(self._voice.heard),
+            sound=self._voice.sound(),
         )
 
     async def close(self) -> None:
@@ -128,6 +148,12 @@ class Phone:
 
     def _other_side(self) -> tuple[str, int] | None:
         return next((m.media for m in self.messages() if m.received and m.media is not None), None)
+
+
+def own_messages(seen: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Without the ends of calls whose beginning is not among them."""
+    calls = {message.header("Call-ID") for message in seen if message.method == "INVITE"}
+    return tuple(message for message in seen if message.method != "BYE" or message.header("Call-ID") in calls)
 
 
 def _is_answer(message: Message) -> bool:
@@ -150,11 +176,18 @@ class Carrier:
         self._numbers = itertools.count(1)
 
     @asynccontextmanager
-    async def phone(self, behaviour: Behaviour | None = None) -> AsyncIterator[Phone]:
+    async def phone(
+        self,
+        behaviour: Behaviour | None = None,
+        *,
+        mute: bool = False,
+        numbers: Mapping[str, Behaviour] | None = None,
+    ) -> AsyncIterator[Phone]:
         """A phone that takes the calls which come over the trunk, whatever number they are for. One at a time."""
         address, port = self._trunk
         voice = await Voice.open(address)
-        scenario = callee_scenario(behaviour or Behaviour(), address=address, port=voice.port)
+        voice.mute = mute
+        scenario = team_scenario(numbers or {}, behaviour or Behaviour(), address=address, port=voice.port)
         phone = await self._start("callee", scenario, voice, [], port)
         try:
             await phone.until(lambda phone: _listens(phone.process_id, port))

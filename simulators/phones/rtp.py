@@ -9,8 +9,13 @@ from typing import Self, cast
 PACKET_SECONDS = 0.02
 SAMPLES = 160  # of 8 kHz in one packet
 PCMA = 8  # payload type
+LONGEST_HEARD = 120 * 50  # packets whose sound is kept: two minutes
 HEADER = 12  # bytes
 MARK = 16  # bytes
+EVENT = 101  # payload type of telephone events (RFC 4733)
+KEYS = "0123456789*#"
+KEY_PACKETS, END_PACKETS = 5, 3  # 100 ms each key; its end is told three times
+PAUSE_PACKETS = 5  # of voice between two keys
 
 
 class Voice(asyncio.DatagramProtocol):
@@ -19,7 +24,10 @@ class Voice(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.mark = os.urandom(MARK)
         self.sent = 0
+        self.mute = False
         self.heard: Counter[bytes] = Counter()
+        self._keys: asyncio.Queue[str] = asyncio.Queue()
+        self._sound: dict[int, bytes] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._sending: asyncio.Task[None] | None = None
         self._target: tuple[str, int] | None = None
@@ -41,11 +49,23 @@ class Voice(asyncio.DatagramProtocol):
         """All that was received, marked or not (a prompt is not)."""
         return self.heard.total()
 
+    def sound(self) -> bytes:
+        """What was heard, as A-law at 8 kHz, in the order of the sender's clock; pauses of the sender are left out."""
+        return b"".join(self._sound[at] for at in sorted(self._sound))
+
     def aim(self, host: str, port: int) -> None:
-        """Talk to this address, from the first call of this method on."""
+        """Talk to this address, from the first call of this method on; a mute one only listens."""
+        if self.mute:
+            return
         self._target = (host, port)
         if self._sending is None:
             self._sending = asyncio.create_task(self._talk())
+
+    async def press(self, keys: str) -> None:
+        """Press keys and wait until the last one was released. The voice must have been aimed, and not be mute."""
+        for key in keys:
+            self._keys.put_nowait(key)
+        await self._keys.join()
 
     async def close(self) -> None:
         if self._sending is not None:
@@ -60,6 +80,8 @@ class Voice(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if len(data) > HEADER and data[0] >> 6 == 2:  # version 2; RTCP comes on another port
             self.heard[data[HEADER : HEADER + MARK]] += 1
+            if len(self._sound) < LONGEST_HEARD:
+                self._sound[int.from_bytes(data[4:8], "big")] = data[HEADER:]
 
     def error_received(self, exc: Exception) -> None:
         """The other side has closed its port at the end of the call."""
@@ -67,8 +89,27 @@ class Voice(asyncio.DatagramProtocol):
     async def _talk(self) -> None:
         payload = self.mark * (SAMPLES // MARK)
         source = int.from_bytes(os.urandom(4), "big")
+        voice_packets = 0
         while self._transport is not None and not self._transport.is_closing():
-            header = struct.pack("!BBHII", 0x80, PCMA, self.sent & 0xFFFF, self.sent * SAMPLES, source)
-            self._transport.sendto(header + payload, self._target)
-            self.sent += 1
+            if voice_packets >= PAUSE_PACKETS and not self._keys.empty():
+                await self._press(KEYS.index(self._keys.get_nowait()), source)
+                self._keys.task_done()
+                voice_packets = 0
+            self._send(PCMA, self.sent * SAMPLES, source, payload)
+            voice_packets += 1
             await asyncio.sleep(PACKET_SECONDS)
+
+    async def _press(self, key: int, source: int) -> None:
+        """One key: packets of one time stamp that grow, and the end."""
+        begun = self.sent * SAMPLES
+        for number in range(1, KEY_PACKETS + END_PACKETS + 1):
+            end = 0x80 if number > KEY_PACKETS else 0
+            event = struct.pack("!BBH", key, end | 10, min(number, KEY_PACKETS) * SAMPLES)  # 10: dB below full volume
+            self._send(EVENT, begun, source, event, marker=number == 1)
+            await asyncio.sleep(PACKET_SECONDS)
+
+    def _send(self, kind: int, stamp: int, source: int, payload: bytes, *, marker: bool = False) -> None:
+        header = struct.pack("!BBHII", 0x80, kind | (0x80 if marker else 0), self.sent & 0xFFFF, stamp, source)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(header + payload, self._target)
+        self.sent += 1

@@ -1,5 +1,6 @@
 """sipp scenarios for one phone, as XML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -9,8 +10,10 @@ o=- 1 1 IN IP4 {address}
 s=-
 c=IN IP4 {address}
 t=0 0
-m=audio {port} RTP/AVP 8
+m=audio {port} RTP/AVP 8 101
 a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
 """
 _VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]"
 _INVITE_VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-[pid]-invite-[call_number]"
@@ -108,10 +111,35 @@ def caller_scenario(
 
 def callee_scenario(behaviour: Behaviour, *, address: str, port: int) -> str:
     """Waits for calls to any number. `port`: where its voice is heard."""
-    ringing = f' timeout="{_ms(behaviour.ring_seconds)}" ontimeout="1"' if behaviour.status is not None else ""
-    ring = f"SIP/2.0 180 Ringing\n{_ANSWER_HEADERS}[last_CSeq:]\n{_contact(behaviour.contact)}\n"
+    return team_scenario({}, behaviour, address=address, port=port)
+
+
+def team_scenario(behaviours: Mapping[str, Behaviour], otherwise: Behaviour, *, address: str, port: int) -> str:
+    """Waits for calls, any number of them at a time; what happens depends on the number called."""
+    choices = "".join(
+        f'<ereg regexp="sip:{number}@" search_in="msg" check_it="false" assign_to="{10 + place}"/>'
+        for place, number in enumerate(behaviours)
+    )
+    variables = ",".join(str(10 + place) for place in range(len(behaviours)))
     steps = [
-        '<recv request="INVITE" rrs="true"/>',
+        f'<recv request="INVITE" rrs="true"><action>{choices}</action></recv>'
+        if choices
+        else '<recv request="INVITE" rrs="true"/>',
+        *(f'<nop test="{10 + place}" next="{100 * (place + 1)}"/>' for place in range(len(behaviours))),
+        *_taking(otherwise, address, port, 0),
+    ]
+    for place, behaviour in enumerate(behaviours.values(), start=1):
+        steps += [f'<label id="{100 * place}"/>', *_taking(behaviour, address, port, 100 * place)]
+    if variables:
+        steps.append(f'<Reference variables="{variables}"/>')
+    return _scenario("callee", [*steps, '<label id="9"/>'])
+
+
+def _taking(behaviour: Behaviour, address: str, port: int, base: int) -> list[str]:
+    """From the ringing on. Labels are counted from `base`."""
+    ringing = f' timeout="{_ms(behaviour.ring_seconds)}" ontimeout="{base + 1}"' if behaviour.status is not None else ""
+    ring = f"SIP/2.0 180 Ringing\n{_ANSWER_HEADERS}[last_CSeq:]\n{_contact(behaviour.contact)}\n"
+    return [
         _send(f"{ring}{_lines(behaviour.extra)}Content-Length: 0\n"),
         f'<recv request="CANCEL"{ringing}/>',
         _send(
@@ -123,14 +151,13 @@ def callee_scenario(behaviour: Behaviour, *, address: str, port: int) -> str:
         ),
         '<recv request="ACK"/>',
         _jump(9),
-        '<label id="1"/>',
-        *_final(behaviour, address, port),
-        '<label id="9"/>',
+        f'<label id="{base + 1}"/>',
+        *_final(behaviour, address, port, base),
+        _jump(9),
     ]
-    return _scenario("callee", steps)
 
 
-def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
+def _final(behaviour: Behaviour, address: str, port: int, base: int) -> list[str]:
     extra = _lines(behaviour.extra)
     if behaviour.status is None:
         return []
@@ -140,7 +167,7 @@ def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
     body = _SDP.format(address=address, port=port)
     head = f"SIP/2.0 200 OK\n{_ANSWER_HEADERS}[last_CSeq:]\n{_contact(behaviour.contact)}\n{extra}"
     after = behaviour.hang_up_after
-    limit = f' timeout="{_ms(after)}" ontimeout="2"' if after is not None else ""
+    limit = f' timeout="{_ms(after)}" ontimeout="{base + 2}"' if after is not None else ""
     speaks_up = after is not None or behaviour.reinvites
     steps = [
         _send(f"{head}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}", retrans=True),
@@ -154,7 +181,7 @@ def _final(behaviour: Behaviour, address: str, port: int) -> list[str]:
     ]
     if after is None:
         return steps
-    end = ['<label id="2"/>', _send(_from_callee("BYE", 4) + "Content-Length: 0\n", retrans=True)]
+    end = [f'<label id="{base + 2}"/>', _send(_from_callee("BYE", 4) + "Content-Length: 0\n", retrans=True)]
     return [*steps, *end, '<recv response="200"/>']
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sms_relay.content.barcodes import BarcodeColumns, NoBarcodeError, from_columns
 from sms_relay.links.interface import Outgoing, OutgoingKind, Reason, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import (
     SUBMIT_BASE,
@@ -17,6 +18,7 @@ from sms_relay.npro.text import fits_body, fits_sms
 
 _MOBILE = re.compile(r"010\d{8}|01[16789]\d{7,8}")
 _SENDER = re.compile(r"\d{1,12}")
+_ADDRESS = re.compile(r"(?:https?://)?[^\s/.]+(?:\.[^\s/.]+)+(?:/\S*)?", re.IGNORECASE)
 
 CODES: dict[Detail, ResultCode] = {
     Detail.NO_RECIPIENT: ResultCode.BAD_FIELD_OR_DUPLICATE,
@@ -33,6 +35,18 @@ CODES: dict[Detail, ResultCode] = {
     Detail.NOT_ENCODABLE: ResultCode.GATEWAY_FORMAT,
     Detail.LINK_FOUND_TOO_LONG: ResultCode.TOO_LONG,
     Detail.LINK_FOUND_BAD_NUMBER: ResultCode.BAD_NUMBER,
+    Detail.NO_BARCODE: ResultCode.NO_BARCODE,
+    Detail.BAD_URL: ResultCode.BAD_FIELD_OR_DUPLICATE,
+    Detail.FILE_NOT_FOUND: ResultCode.NO_CONTENT,
+    Detail.FILE_TOO_LARGE: ResultCode.TOO_LONG,
+    Detail.FILE_UNSUITABLE: ResultCode.UNSUPPORTED_BY_HANDSET,
+    Detail.TEXT_BLOCKED: ResultCode.TEXT_BLOCKED,
+    Detail.RECIPIENT_BLOCKED: ResultCode.LIMIT_OR_RECIPIENT_BLOCKED,
+    Detail.SENDER_BLOCKED: ResultCode.SENDER_BLOCKED,
+    Detail.SEVERAL_BLOCKS: ResultCode.SEVERAL_BLOCKS,
+    Detail.WORD_MISSING: ResultCode.WORD_MISSING,
+    Detail.DAILY_COUNT: ResultCode.DAILY_COUNT,
+    Detail.DUPLICATE_KEY: ResultCode.BAD_FIELD_OR_DUPLICATE,
     Detail.OUTCOME_LOST_BY_RESTART: ResultCode.ANY_OTHER,
     Detail.OUTCOME_LOST_ON_LINK: ResultCode.ANY_OTHER,
     Detail.LINK_REFUSED: ResultCode.ANY_OTHER,
@@ -46,18 +60,34 @@ _LINK_REASONS: dict[Reason, Detail] = {
 }
 
 
+WITH_FILES = frozenset({Detail.NOT_BUILT_YET, Detail.FILES_NOT_BUILT_YET})
+"""What `judge` says of rows whose files are still to be looked into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFile:
+    """FILE_TYPEn, FILE_NAMEn, SERVICE_DEPn as a customer wrote them; `number` is n."""
+
+    number: int
+    kind: str
+    path: str
+    network: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """The row of MMS_CONTENTS_INFO that a message points to, as far as it is used."""
 
     body: str | None
-    files: int
+    named: tuple[NamedFile, ...]
     stated_count: int
+    barcode: BarcodeColumns | None = None
+    merged_into: int = 0
 
     @property
     def count(self) -> int:
         """What FILE_CNT should say."""
-        return self.files + (1 if self.body else 0)
+        return len(self.named) + (1 if self.body else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +116,10 @@ def judge(row: Row, now: datetime, before: timedelta) -> Outgoing | Detail:
         return _sms(row)
     if row.kind == MessageType.MMS:
         return _long(row)
-    if row.kind in {MessageType.URL, MessageType.BARCODE}:
-        return Detail.NOT_BUILT_YET
+    if row.kind == MessageType.BARCODE:
+        return _barcode(row)
+    if row.kind == MessageType.URL:
+        return _url(row)
     return Detail.UNKNOWN_TYPE
 
 
@@ -114,16 +146,44 @@ def _sms(row: Row) -> Outgoing | Detail:
     return _outgoing(row, row.text, OutgoingKind.SMS)
 
 
+def _url(row: Row) -> Outgoing | Detail:
+    """`URL TITLE`, divided by the first space, leaves as a text of as many bytes: the title, and the address under it.
+
+    Handsets make an address in a text a link; the push messages that URL once meant are shown by no smartphone.
+    """
+    if not row.text:
+        return Detail.NO_TEXT
+    if not fits_sms(row.text):
+        return Detail.SMS_TOO_LONG
+    address, _, title = row.text.partition(" ")
+    if not _ADDRESS.fullmatch(address) or not title.strip():
+        return Detail.BAD_URL
+    return _outgoing(row, f"{title}\n{address}", OutgoingKind.URL)
+
+
 def _long(row: Row) -> Outgoing | Detail:
     if row.content is None:
         return Detail.NO_CONTENT
-    if row.content.files:
+    if row.content.named:
         return Detail.FILES_NOT_BUILT_YET
     if not row.content.body:
         return Detail.NO_TEXT
     if not fits_body(row.content.body):
         return Detail.BODY_TOO_LONG
     return _outgoing(row, row.content.body, OutgoingKind.LMS)
+
+
+def _barcode(row: Row) -> Detail:
+    """What is wrong with it; a good one waits for a link that takes multimedia messages."""
+    if row.content is None:
+        return Detail.NO_CONTENT
+    if row.content.barcode is None:
+        return Detail.NO_BARCODE
+    try:
+        from_columns(row.content.barcode)
+    except NoBarcodeError:
+        return Detail.NO_BARCODE
+    return Detail.NOT_BUILT_YET
 
 
 def _outgoing(row: Row, text: str, kind: OutgoingKind) -> Outgoing:

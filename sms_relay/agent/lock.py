@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sms_relay.agent.wakeup import Wakeup
@@ -36,7 +37,8 @@ async def sole_agent(database: NproDatabase) -> AsyncIterator[AsyncConnection]:
         try:
             yield connection
         finally:
-            await connection.invalidate()  # the session ends, and the lock with it
+            with suppress(SQLAlchemyError, OSError):  # gone already
+                await connection.invalidate()  # the session ends, and the lock with it
 
 
 async def _try_lock(connection: AsyncConnection) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sms_relay.agent.store import forget_parts
+from sms_relay.agent.store import claimed, forget_parts
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.codes import State
-from sms_relay.npro.database import NotReachable, NproDatabase, NproError, create_missing
+from sms_relay.npro.database import NotReachable, NproDatabase, NproError
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import in_state
 
@@ -27,6 +28,10 @@ class _LogsMissing(Exception):
     def __init__(self, names: set[str]) -> None:
         super().__init__(", ".join(sorted(names)))
         self.names = names
+
+
+class _ColumnsChanged(Exception):
+    """MSG_DATA has other columns than it had."""
 
 
 class TableMover:
@@ -69,15 +74,18 @@ class TableMover:
             await self._create(missing.names)
         except NotReachable:
             raise
-        except NproError:
-            # Somebody may have dropped or renamed a log table while we run.
+        except (_ColumnsChanged, NproError):
+            # Somebody may have dropped or renamed a log table, or changed MSG_DATA, while we run.
+            await self._database.learn()
             await self._create(set(self._ready))
-        return await self._move()
+        try:
+            return await self._move()
+        except (_LogsMissing, _ColumnsChanged):
+            return 0  # changed once more: the next look sees it
 
     async def _create(self, names: set[str]) -> None:
         for name in sorted(names):
-            async with self._database.transaction() as connection:
-                await create_missing(connection, self._database.tables.log(name))
+            await self._database.prepare_log(name)
             self._ready.add(name)
 
     async def _move(self) -> int:
@@ -93,16 +101,27 @@ class TableMover:
                     select(data.c.MSG_SEQ, _month_of(data.c))
                     .where(movable)
                     .order_by(data.c.CUR_STATE, data.c.SENT_DATE)
-                    .limit(BATCH)
-                    .with_for_update(skip_locked=True)
                 )
-                found += [(seq, moment) for seq, moment in await connection.execute(statement)]
+                first = claimed(statement, data, connection.dialect.name, BATCH)
+                found += [(seq, moment) for seq, moment in await connection.execute(first)]
             by_log = self._by_log(found)
+            if found:
+                await self._check_columns(connection)
             if unready := by_log.keys() - self._ready:
                 raise _LogsMissing(set(unready))
             for name, seqs in by_log.items():
                 await self._copy(connection, name, seqs)
         return len(found)
+
+    async def _check_columns(self, connection: AsyncConnection) -> None:
+        """A column that a customer has added since the last look would stay behind, and its values be lost.
+
+        The rows are locked already: until they have moved nobody can change the table.
+        """
+        data = self._database.tables.data
+        there = (await connection.execute(text(f"SELECT * FROM {data.name} WHERE 1 = 0"))).keys()  # noqa: S608 - a table's name
+        if {name.upper() for name in there} != {column.name.upper() for column in data.columns}:
+            raise _ColumnsChanged
 
     def _by_log(self, found: Sequence[tuple[int, datetime | None]]) -> dict[str, list[int]]:
         by_log: dict[str, list[int]] = {}

@@ -30,13 +30,16 @@ class Receiver:
         written: Callable[[PartKey], Awaitable[None]],
         finished: Callable[[Sequence[int]], None],
         error_codes: ErrorCodes,
+        told: Callable[[Mapping[int, ResultCode]], None] | None = None,
     ) -> None:
+        """`told` is given the codes of messages that a receipt has made final, by MSG_SEQ."""
         self.unknown = 0
         self._store = store
         self._clock = clock
         self._written = written
         self._finished = finished
         self._error_codes = error_codes
+        self._told = told
         self._results: Batches[PartResult] = Batches(self._apply, alone_on=Rejected)
 
     async def run(self) -> None:
@@ -70,5 +73,7 @@ class Receiver:
         if applied.unknown:
             self.unknown += applied.unknown
             _log.info("%d receipts for messages that no longer wait for one", applied.unknown)
+        if self._told is not None and applied.codes:
+            self._told(applied.codes)
         if applied.finished:
             self._finished(applied.finished)

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
+from sms_relay.agent.admission import Admission
 from sms_relay.agent.batches import Batches
-from sms_relay.agent.checks import Row, judge, not_accepted, refusal
+from sms_relay.agent.checks import WITH_FILES, Row, judge, not_accepted, refusal
+from sms_relay.agent.files import fault
 from sms_relay.agent.store import Accepted, Ended, Outcome, Returned, Store
 from sms_relay.agent.wakeup import Wakeup
-from sms_relay.links.interface import Link, Outgoing, SubmitStatus
+from sms_relay.links.choice import Choice, may_go_elsewhere
+from sms_relay.links.interface import Link, Outgoing, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import Detail
 from sms_relay.npro.database import NproError, Rejected
 from sms_relay.npro.kst import KoreanClock
@@ -31,12 +34,13 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        links: Sequence[Link],
+        choice: Choice,
         clock: KoreanClock,
         *,
         window: int,
         poll_seconds: float,
         before: timedelta,
+        admission: Admission,
         on_duty: Callable[[], bool],
         finished: Callable[[Sequence[int]], None],
     ) -> None:
@@ -44,11 +48,12 @@ class Sender:
         self._settled = Wakeup()
         self.in_flight: set[int] = set()
         self._store = store
-        self._links = links
+        self._choice = choice
         self._clock = clock
         self._window = window
         self._poll_seconds = poll_seconds
         self._before = before
+        self._admission = admission
         self._on_duty = on_duty
         self._finished = finished
         self._unwritten: dict[PartKey, asyncio.Future[None]] = {}
@@ -68,9 +73,11 @@ class Sender:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._outcomes.run())
             while True:
-                free = self._window - len(self.in_flight)
-                ready = self._on_duty() and self._link() is not None and not self._stopping
-                if ready and free >= max(1, self._window // 4):
+                window = min(self._window, self._choice.room)  # a link that is down lends no places
+                free = window - len(self.in_flight)
+                ready = self._on_duty() and window > 0 and not self._stopping
+                ready = ready and not self._admission.quiet(self._clock.now())
+                if ready and free >= max(1, window // 4):
                     await self._take(group, free)
                 if self._pausing:
                     self._pausing = False
@@ -100,14 +107,25 @@ class Sender:
             _log.warning("sender: %s", error)
             return
         self.in_flight.update(row.seq for row in rows)
+        objections = await self._objections(rows)
         for row in rows:
-            group.create_task(self._send(row))
+            group.create_task(self._send(row, Returned(seq=row.seq) if objections is None else objections.get(row.seq)))
 
-    def _link(self) -> Link | None:
-        return next((link for link in self._links if link.connected), None)
+    async def _objections(self, rows: Sequence[Row]) -> Mapping[int, Detail] | None:
+        """What the owner's limits have against rows that nothing else is wrong with; None: it cannot be told now."""
+        now = self._clock.now()
+        fit = [row for row in rows if not isinstance(self._judge(row, now), Detail)]
+        try:
+            return await self._admission.objections(fit, now)
+        except NproError as error:
+            _log.warning("sender: limits cannot be asked: %s", error)
+            return None
 
-    async def _send(self, row: Row) -> None:
-        outcome, keys = await self._outcome(row)
+    def _judge(self, row: Row, now: datetime) -> Outgoing | Detail:
+        return judge(row, now, self._before + self._admission.pause(row.requested_for, now))
+
+    async def _send(self, row: Row, objection: Detail | Returned | None) -> None:
+        outcome, keys = (objection, []) if isinstance(objection, Returned) else await self._outcome(row, objection)
         self._pausing = self._pausing or isinstance(outcome, Returned)
         written = await self._keep(outcome, keys)
         if written:
@@ -115,22 +133,43 @@ class Sender:
         self.hint.set()
         self._settled.set()
 
-    async def _outcome(self, row: Row) -> tuple[Outcome, list[PartKey]]:
+    async def _outcome(self, row: Row, objection: Detail | None) -> tuple[Outcome, list[PartKey]]:
         if row.content is not None and row.content.count != row.content.stated_count:
             _log.info(
                 "row %d: FILE_CNT says %d, the columns hold %d", row.seq, row.content.stated_count, row.content.count
             )
-        judged = judge(row, self._clock.now(), self._before)
+        judged = objection or self._judge(row, self._clock.now())
+        if judged in WITH_FILES:
+            judged = await fault(row) or judged
         if isinstance(judged, Detail):
             return Ended(seq=row.seq, result=refusal(judged, self._clock.now())), []
-        link = self._link()
-        if link is None:
-            return Returned(seq=row.seq), []
-        return await self._submit(link, row.seq, judged)
+        return await self._offer(row.seq, judged)
 
-    async def _submit(self, link: Link, seq: int, outgoing: Outgoing) -> tuple[Outcome, list[PartKey]]:
-        answer = await link.submit(outgoing)
-        # No suspension from here to the end: a receipt that was held back finds its id in `_unwritten`.
+    async def _offer(self, seq: int, outgoing: Outgoing) -> tuple[Outcome, list[PartKey]]:
+        """Asks one link after the other until one takes it, or answers what another would not answer differently.
+
+        Of several refusals the first counts: it comes from the recipient's own carrier where that is known.
+        """
+        tried: list[Link] = []
+        refused: SubmitOutcome | None = None
+        while (link := self._choice.best(outgoing.destination, tried)) is not None:
+            self._choice.taken(link)
+            try:
+                answer = await link.submit(outgoing)
+            finally:
+                self._choice.freed(link)
+            if answer.status is SubmitStatus.REFUSED:
+                refused = refused or answer
+            elif answer.status is not SubmitStatus.NOT_SENT:
+                return self._answered(link, seq, answer)
+            if not may_go_elsewhere(answer):
+                break
+            tried.append(link)
+        result = None if refused is None else not_accepted(refused, self._clock.now())
+        return (Returned(seq=seq) if result is None else Ended(seq=seq, result=result)), []
+
+    def _answered(self, link: Link, seq: int, answer: SubmitOutcome) -> tuple[Outcome, list[PartKey]]:
+        # No suspension from the answer to the end of this: a receipt that was held back finds its id in `_unwritten`.
         if answer.status is SubmitStatus.ACCEPTED:
             keys = [(link.name, message_id) for message_id in answer.message_ids]
             loop = asyncio.get_running_loop()

@@ -2,21 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from sms_relay.agent.admission import Admission, Limits
 from sms_relay.agent.checks import refusal
 from sms_relay.agent.lock import LockLost, sole_agent, watch
 from sms_relay.agent.mover import TableMover
 from sms_relay.agent.receiver import ErrorCodes, Receiver
 from sms_relay.agent.sender import Sender
-from sms_relay.agent.store import Store
+from sms_relay.agent.store import OrderBy, Store
 from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.choice import Choice, Directory
 from sms_relay.links.interface import Link, Receipt
-from sms_relay.npro.codes import Detail
+from sms_relay.npro.codes import Detail, ResultCode
 from sms_relay.npro.database import NotReachable, NproDatabase
 from sms_relay.npro.kst import KoreanClock
 
@@ -39,6 +41,8 @@ class AgentConfig:
     send: bool = True
     receive: bool = True
     move: bool = True
+    limits: Limits = field(default_factory=Limits)
+    order: tuple[OrderBy, ...] = ()
 
 
 def nobody(_: Sequence[int]) -> None:
@@ -57,26 +61,39 @@ class Agent:
         *,
         finished: Callable[[Sequence[int]], None] = nobody,
         error_codes: ErrorCodes | None = None,
+        directory: Directory | None = None,
+        told: Callable[[Mapping[int, ResultCode]], None] | None = None,
     ) -> None:
-        """`finished` is told USERDATA of rows that have become final; it may be told too little, never too much."""
+        """`finished` is told USERDATA of rows that have become final; it may be told too little, never too much.
+
+        `told` is given the codes of rows that a receipt has made final, by MSG_SEQ.
+        `directory` says whose customer a recipient is, for the choice among several links.
+        """
         self._database = database
         self._config = config
         self._clock = clock
         self._finished = finished
         self._on_duty = False
-        self._store = Store(database, clock)
+        self._store = Store(database, clock, config.order)
+        self._admission = Admission(database, config.limits)
         self.sender = Sender(
             self._store,
-            links,
+            Choice(links, directory or Directory()),
             clock,
             window=config.window,
             poll_seconds=config.poll_seconds,
             before=config.before,
+            admission=self._admission,
             on_duty=lambda: self._on_duty,
             finished=finished,
         )
         self.receiver = Receiver(
-            self._store, clock, written=self.sender.written, finished=finished, error_codes=error_codes or {}
+            self._store,
+            clock,
+            written=self.sender.written,
+            finished=finished,
+            error_codes=error_codes or {},
+            told=told,
         )
         self.mover = TableMover(
             database,
@@ -85,6 +102,11 @@ class Agent:
             record_life=config.record_life,
             on_duty=lambda: self._on_duty,
         )
+
+    @property
+    def on_duty(self) -> bool:
+        """Whether it serves the database now."""
+        return self._on_duty
 
     def hint(self) -> None:
         """There are new rows: look now rather than at the next poll."""
@@ -99,6 +121,7 @@ class Agent:
             group.create_task(self._keep_lock(), name="agent-lock")
             if self._config.send:
                 group.create_task(self.sender.run(), name="sender")
+                group.create_task(self._admission.run(), name="spam")
             if self._config.receive:
                 group.create_task(self.receiver.run(), name="receiver")
             if self._config.move:
@@ -111,6 +134,7 @@ class Agent:
                 await self._database.prepare(self._clock)
                 async with sole_agent(self._database) as connection:
                     await self._recover()
+                    await self._admission.reload()
                     self._on_duty = True
                     await watch(connection, self._config.ping_seconds)
             except (NotReachable, LockLost, SQLAlchemyError, OSError) as error:

@@ -8,22 +8,25 @@ CUR_STATE 2 and rows in part        taken by the carrier under these ids: a rece
 CUR_STATE 3                         final
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, insert, literal, or_, select, update
 from sqlalchemy import Row as SqlRow
-from sqlalchemy import Select, Table, and_, bindparam, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sms_relay.agent.checks import Content, Row
+from sms_relay.agent.admission import end_duplicates
+from sms_relay.agent.checks import Content, NamedFile, Row
+from sms_relay.content.barcodes import BarcodeColumns
 from sms_relay.npro.codes import Result, ResultCode, State
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import in_state
 
-FILES = tuple(f"FILE_NAME{number}" for number in range(1, 6))
+FILES = range(1, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +67,31 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What became of a batch: USERDATA of messages now final, and how many receipts belonged to nothing we wait for."""
+    """What became of a batch: USERDATA and codes (by MSG_SEQ) of messages now final, and how many receipts belonged to
+    nothing we wait for.
+    """
 
     finished: tuple[int, ...]
     unknown: int
+    codes: Mapping[int, ResultCode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """A column of MSG_DATA by which due rows are taken."""
+
+    column: str
+    descending: bool = False
 
 
 class Store:
     """MSG_DATA as the agent works on it."""
 
-    def __init__(self, database: NproDatabase, clock: KoreanClock) -> None:
+    def __init__(self, database: NproDatabase, clock: KoreanClock, order: Sequence[OrderBy] = ()) -> None:
+        """`order`: in which due rows are taken, instead of the order of their times."""
         self._database = database
         self._clock = clock
+        self._order = tuple(order)
 
     async def take(self, limit: int) -> list[Row]:
         """Claims up to `limit` due rows, oldest first: from here on they count as possibly submitted."""
@@ -83,6 +99,10 @@ class Store:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             found = await self._due(connection, limit, now)
+            if not found:
+                return []
+            duplicates = await end_duplicates(connection, self._database.tables, (row.MSG_SEQ for row in found), now)
+            found = [row for row in found if row.MSG_SEQ not in duplicates]
             if not found:
                 return []
             rows = await self._with_contents(connection, found)
@@ -96,9 +116,10 @@ class Store:
     async def _due(self, connection: AsyncConnection, limit: int, now: datetime) -> list[SqlRow[Any]]:
         data = self._database.tables.data
         found: list[SqlRow[Any]] = []
-        for statement in due_statements(data, connection.dialect.name, now):
+        for statement in due_statements(data, connection.dialect.name, now, self._order):
             if len(found) < limit:
-                found += (await connection.execute(statement.limit(limit - len(found)))).all()
+                first = claimed(statement, data, connection.dialect.name, limit - len(found))
+                found += (await connection.execute(first)).all()
         return found
 
     async def _with_contents(self, connection: AsyncConnection, found: Sequence[SqlRow[Any]]) -> list[Row]:
@@ -122,7 +143,7 @@ class Store:
             finished = await self._finish(connection, ended, State.SENDING)
             queue = self._database.tables.queue
             await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_([one.seq for one in outcomes])))
-        return finished
+        return _users(finished)
 
     async def _remember_parts(self, connection: AsyncConnection, accepted: Sequence[Accepted]) -> None:
         parts = [
@@ -164,7 +185,8 @@ class Store:
                 finals |= await self._mark(connection, marked, several)
             finished = await self._finish(connection, finals, State.SENT)
             await forget_parts(connection, self._database, finals)
-        return Applied(finished=finished, unknown=unknown)
+        codes = {seq: finals[seq].code for seq in finished}
+        return Applied(finished=_users(finished), unknown=unknown, codes=codes)
 
     async def _waiting_parts(
         self, connection: AsyncConnection, receipts: Sequence[PartResult]
@@ -189,23 +211,29 @@ class Store:
             by_message.setdefault(row.MSG_SEQ, []).append(row)
         return {seq: final for seq, rows in by_message.items() if (final := combine(map(_part_result, rows)))}
 
-    async def _finish(self, connection: AsyncConnection, finals: dict[int, Result], state: State) -> tuple[int, ...]:
-        """Rows in `state` become final; those that have meanwhile been ended or removed stay as they are."""
+    async def _finish(
+        self, connection: AsyncConnection, finals: dict[int, Result], state: State
+    ) -> dict[int, int | None]:
+        """Rows in `state` become final; those that have meanwhile been ended or removed stay as they are.
+
+        Returns USERDATA by MSG_SEQ.
+        """
         if not finals:
-            return ()
+            return {}
         data = self._database.tables.data
         held = and_(data.c.MSG_SEQ.in_(finals), in_state(data, state))
         found = await connection.execute(select(data.c.MSG_SEQ, data.c.USERDATA).where(held).with_for_update())
         users = {row.MSG_SEQ: row.USERDATA for row in found}
         if not users:
-            return ()
-        await connection.execute(
-            update(data)
-            .where(bindparam("row_key") == data.c.MSG_SEQ)
-            .values(CUR_STATE=State.DONE.value, **_result_columns()),
-            [{"row_key": seq, **_result_values(finals[seq])} for seq in users],
-        )
-        return tuple(user for user in users.values() if user is not None)
+            return {}
+        # Results of one batch are mostly the same to the second: a statement for each of them, not for each row.
+        alike: dict[Result, list[int]] = {}
+        for seq in users:
+            alike.setdefault(finals[seq], []).append(seq)
+        finish = update(data).values(CUR_STATE=State.DONE.value, **_result_columns())
+        for result, seqs in alike.items():
+            await connection.execute(finish.where(data.c.MSG_SEQ.in_(seqs)), _result_values(result))
+        return users
 
     async def recover(self, uncertain: Result, keep: Iterable[int] = ()) -> tuple[int, tuple[int, ...]]:
         """After a start: rows whose submit has no recorded outcome get `uncertain`; other rows in state 1 are due
@@ -227,7 +255,7 @@ class Store:
                 .where(in_state(data, State.SENDING), ~queued)
                 .values(CUR_STATE=State.REQUESTED.value, SENT_DATE=None)
             )
-        return len(lost), users
+        return len(lost), _users(users)
 
     async def give_back(self, keep: Iterable[int]) -> None:
         """After a `take` whose commit was not confirmed: what it took, all but `keep`, was not submitted and is due
@@ -240,17 +268,37 @@ class Store:
             await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_(taken)))
 
 
-def due_statements(data: Table, dialect: str, now: datetime) -> tuple[Select[Any], Select[Any]]:
+def due_statements(data: Table, dialect: str, now: datetime, by: Sequence[OrderBy] = ()) -> tuple[Select[Any], ...]:
     """Reserved rows whose time has come, then those without a time, each read along the index MSG_DATA_DUE.
 
     However many rows wait, no more than the limit is read: PostgreSQL needs REQ_DATE in the order to see that the index
-    has it, MariaDB sorts if it is there.
+    has it, MariaDB sorts if it is there. An order of the customer's own (`by`) may have no index and cost a sort.
     """
     requested_for, key = data.columns["REQ_DATE"], data.columns["MSG_SEQ"]
     order = (requested_for, key) if dialect == "postgresql" else (key,)
-    due = select(data).where(in_state(data, State.REQUESTED)).with_for_update(skip_locked=True)
+    due = select(data).where(in_state(data, State.REQUESTED))
+    if by:
+        wanted = (_ordered(data, one) for one in by)
+        return (due.where(or_(requested_for.is_(None), requested_for <= now)).order_by(*wanted, key),)
     reserved = due.where(requested_for <= now).order_by(requested_for, key)
     return reserved, due.where(requested_for.is_(None)).order_by(*order)
+
+
+def claimed(statement: Select[Any], data: Table, dialect: str, limit: int) -> Select[Any]:
+    """The first `limit` rows of `statement`, locked; what others have locked is passed over.
+
+    Oracle takes no FOR UPDATE beside a limit, SQL Server knows neither and has hints.
+    """
+    if dialect == "oracle":
+        first = statement.with_only_columns(data.c.MSG_SEQ).limit(limit)
+        return statement.where(data.c.MSG_SEQ.in_(first)).with_for_update(skip_locked=True)
+    hinted = statement.with_hint(data, "WITH (UPDLOCK, READPAST, ROWLOCK)", "mssql")
+    return hinted.limit(limit).with_for_update(skip_locked=True)
+
+
+def _ordered(data: Table, by: OrderBy) -> ColumnElement[Any]:
+    column: SqlColumn[Any] = next(one for one in data.columns if one.name.upper() == by.column.upper())
+    return column.desc() if by.descending else column.asc()
 
 
 async def forget_parts(connection: AsyncConnection, database: NproDatabase, seqs: Iterable[int]) -> None:
@@ -259,6 +307,10 @@ async def forget_parts(connection: AsyncConnection, database: NproDatabase, seqs
     if wanted:
         part = database.tables.part
         await connection.execute(delete(part).where(part.c.MSG_SEQ.in_(wanted)))
+
+
+def _users(finished: Mapping[int, int | None]) -> tuple[int, ...]:
+    return tuple(user for user in finished.values() if user is not None)
 
 
 def combine(parts: Iterable[Result | None]) -> Result | None:
@@ -295,8 +347,39 @@ def _part_result(row: SqlRow[Any]) -> Result | None:
 
 
 def _content(row: SqlRow[Any]) -> Content:
-    files = sum(1 for name in FILES if getattr(row, name))
-    return Content(body=row.MMS_BODY, files=files, stated_count=row.FILE_CNT)
+    named = tuple(
+        NamedFile(
+            number=number,
+            kind=getattr(row, f"FILE_TYPE{number}") or "",
+            path=path,
+            network=getattr(row, f"SERVICE_DEP{number}") or "",
+        )
+        for number in FILES
+        if (path := getattr(row, f"FILE_NAME{number}"))
+    )
+    return Content(
+        body=row.MMS_BODY,
+        named=named,
+        stated_count=row.FILE_CNT,
+        barcode=_barcode(row),
+        merged_into=row.BAR_MERGE_FILE or 0,
+    )
+
+
+def _barcode(row: SqlRow[Any]) -> BarcodeColumns | None:
+    if not row.BAR_TYPE:
+        return None
+    merged_into = row.BAR_MERGE_FILE
+    return BarcodeColumns(
+        kind=row.BAR_TYPE,
+        value=row.BAR_VALUE,
+        width=row.BAR_SIZE_WIDTH,
+        height=row.BAR_SIZE_HEIGHT,
+        x=row.BAR_POSITION_X,
+        y=row.BAR_POSITION_Y,
+        view=row.BAR_VALUE_VIEW_YN,
+        background=getattr(row, f"FILE_NAME{merged_into}") if merged_into in FILES else None,
+    )
 
 
 def _row(row: SqlRow[Any], contents: dict[int, Content]) -> Row:

@@ -33,7 +33,7 @@ class Carrier(Enum):
 
 class OutgoingKind(Enum):
     SMS = "sms"
-    URL = "url"  # text is `URL TITLE`
+    URL = "url"  # text is the title, and the address under it
     LMS = "lms"  # a long body; links without multimedia send it in parts
 
 

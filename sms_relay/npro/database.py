@@ -5,9 +5,10 @@ looking for due rows does not
 lock customers' inserts out (InnoDB's gap locks would).
 """
 
+import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateIndex, CreateTable, Table
 
 from sms_relay.npro.kst import KoreanClock
-from sms_relay.npro.tables import TableNames, Tables
+from sms_relay.npro.tables import OWN_INDEX, OwnColumns, TableNames, Tables
 
 _log = logging.getLogger(__name__)
 
@@ -61,14 +62,21 @@ class Rejected(NproError):
 class NproDatabase:
     """One database with its tables. Open it with `NproDatabase.open(url)`, end it with `close()`."""
 
-    def __init__(self, engine: AsyncEngine, tables: Tables) -> None:
+    def __init__(self, engine: AsyncEngine, tables: Tables, own: OwnColumns) -> None:
         self.engine = engine
         self.tables = tables
+        self._own = own
 
     @classmethod
-    def open(cls, url: str, *, names: TableNames | None = None, size: int = 8) -> Self:
-        """`url`: postgresql://… or mysql://… (mariadb://…). Connects only when first used."""
-        return cls(_engine(url, size), Tables(names or TableNames()))
+    def open(
+        cls, url: str | URL, *, names: TableNames | None = None, size: int = 8, own: OwnColumns | None = None
+    ) -> Self:
+        """`url`: postgresql://… or mysql://… (mariadb://…). Connects only when first used.
+
+        `own`: columns and indexes that MSG_DATA and the logs are given where they are missing.
+        """
+        own = own or OwnColumns()
+        return cls(_engine(url, size), Tables(names or TableNames(), own.columns, own.indexes), own)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -80,9 +88,9 @@ class NproDatabase:
             async with self.engine.begin() as connection:
                 yield connection
         except _GONE as error:
-            raise NotReachable("the NPro database does not answer") from error
+            raise _unless_cancelled(NotReachable("the NPro database does not answer")) from error
         except DBAPIError as error:
-            raise _meaning(error) from None  # its text may quote a row
+            raise _unless_cancelled(_meaning(error)) from None  # its text may quote a row
 
     async def prepare(self, clock: KoreanClock) -> None:
         """Check the clock, create what is missing, learn of the customer's own columns. Raises NotUsable,
@@ -95,11 +103,44 @@ class NproDatabase:
                 self.tables.contents,
                 self.tables.spam,
                 self.tables.queue,
+                self.tables.daily,
                 self.tables.part,
             ):
-                await create_missing(connection, table)
-            self.tables = Tables(self.tables.names, await _own_columns(connection, self.tables))
+                if await create_missing(connection, table):
+                    await self._name_sequence(connection, table)
+            await add_missing_columns(connection, self.tables.data, self._own.columns)
+            await self._learn(connection)
+            await _add_missing_indexes(connection, self.tables.data)
             await _check_engines(connection, self.tables)
+
+    async def learn(self) -> None:
+        """Look again which columns MSG_DATA has. Raises NotReachable, NotUsable."""
+        async with self.transaction() as connection:
+            await self._learn(connection)
+
+    async def _learn(self, connection: AsyncConnection) -> None:
+        known = Tables(self.tables.names).data
+        columns = await _columns_beside(connection, self.tables.data.name, known.columns)
+        self.tables = Tables(self.tables.names, columns, self._own.indexes)
+
+    async def prepare_log(self, name: str) -> None:
+        """The log table is there afterwards, with every column of MSG_DATA. Raises NproError."""
+        async with self.transaction() as connection:
+            log = self.tables.log(name)
+            if not await create_missing(connection, log):
+                await add_missing_columns(connection, log, list(log.columns))
+
+    async def _name_sequence(self, connection: AsyncConnection, table: Table) -> None:
+        """PostgreSQL's SERIAL counts by a sequence: customers may know it by a name of their own."""
+        names = self.tables.names
+        wanted = {names.data: names.data_sequence, names.contents: names.contents_sequence}.get(table.name)
+        if wanted is None or connection.dialect.name != "postgresql":
+            return
+        key = next(iter(table.primary_key)).name
+        found = await connection.execute(
+            text("select pg_get_serial_sequence(:table, :key)"), {"table": table.name.lower(), "key": key.lower()}
+        )
+        await connection.execute(text(f"ALTER SEQUENCE {found.scalar_one()} RENAME TO {wanted}"))
 
     async def check_clock(self, connection: AsyncConnection, clock: KoreanClock) -> None:
         """Raises NotUsable where the server writes another local time than Korea's: due times would be
@@ -117,12 +158,14 @@ class NproDatabase:
 
     async def existing_logs(self, connection: AsyncConnection) -> list[str]:
         """Names of the log tables that are there: MSG_LOG and every MSG_LOG_YYYYMM, newest month first."""
-        pattern = re.compile(rf"{re.escape(self.tables.names.log)}(_\d{{6}})?", re.IGNORECASE)
-        found = await _table_names(connection)
-        return sorted((name.upper() for name in found if pattern.fullmatch(name)), reverse=True)
+        log = self.tables.names.log
+        ignoring = re.IGNORECASE if await _folds_names(connection) else re.NOFLAG
+        pattern = re.compile(rf"{re.escape(log)}(_\d{{6}})?", ignoring)
+        matches = (pattern.fullmatch(name) for name in await _table_names(connection))
+        return sorted((log + (match.group(1) or "") for match in matches if match), reverse=True)
 
 
-def _engine(url: str, size: int) -> AsyncEngine:
+def _engine(url: str | URL, size: int) -> AsyncEngine:
     where = _with_driver(make_url(url))
     if where.get_backend_name() == "postgresql":
         arguments: dict[str, object] = {
@@ -156,6 +199,12 @@ def _with_driver(url: URL) -> URL:
     if backend not in _DRIVERS:
         raise NotUsable(f"no driver for a database of kind {backend!r}: PostgreSQL, MariaDB and MySQL are served")
     return url.set(drivername=_DRIVERS[backend])
+
+
+def _unless_cancelled(error: NproError) -> BaseException:
+    """What came up while a cancelled task was cleaning up is no reason to try again: such a task would never end."""
+    task = asyncio.current_task()
+    return asyncio.CancelledError() if task is not None and task.cancelling() > 0 else error
 
 
 def _meaning(error: DBAPIError) -> NproError:
@@ -193,8 +242,16 @@ async def exists(connection: AsyncConnection, name: str) -> bool:
     names = await _table_names(connection)
     if connection.dialect.name == "postgresql":
         return name.lower() in names
-    folded = (await connection.execute(text("select @@lower_case_table_names"))).scalar_one()
-    return name in names or (bool(folded) and name.lower() in {found.lower() for found in names})
+    return name in names or (await _folds_names(connection) and name.lower() in {found.lower() for found in names})
+
+
+async def _folds_names(connection: AsyncConnection) -> bool:
+    """Whether names that differ by case only are the same table's: PostgreSQL's unquoted ones, and MariaDB's where it
+    is set so (on Linux it is not).
+    """
+    if connection.dialect.name == "postgresql":
+        return True
+    return bool((await connection.execute(text("select @@lower_case_table_names"))).scalar_one())
 
 
 async def create_missing(connection: AsyncConnection, table: Table) -> bool:
@@ -208,16 +265,39 @@ async def create_missing(connection: AsyncConnection, table: Table) -> bool:
     return True
 
 
-async def _own_columns(connection: AsyncConnection, tables: Tables) -> Sequence[Column[Any]]:
-    """Columns of MSG_DATA that are the customer's own; they move into the log tables with the rest."""
-    known = {column.name.upper() for column in tables.data.columns}
-    name = tables.names.data.lower() if connection.dialect.name == "postgresql" else tables.names.data
+async def _columns_beside(
+    connection: AsyncConnection, table: str, known: Iterable[Column[Any]]
+) -> Sequence[Column[Any]]:
+    """Columns that the table has and `known` does not name: the customer's own."""
+    names = {column.name.upper() for column in known}
+    name = table.lower() if connection.dialect.name == "postgresql" else table
 
     def read(sync: Connection) -> list[Column[Any]]:
         columns = inspect(sync).get_columns(name)
-        return [Column(str(found["name"]), found["type"]) for found in columns if found["name"].upper() not in known]
+        return [Column(str(found["name"]), found["type"]) for found in columns if found["name"].upper() not in names]
 
     return await connection.run_sync(read)
+
+
+async def add_missing_columns(connection: AsyncConnection, table: Table, columns: Sequence[Column[Any]]) -> None:
+    """Those of `columns` that the table lacks are added, empty in the rows that are there."""
+    there = {column.name.upper() for column in await _columns_beside(connection, table.name, ())}
+    for column in columns:
+        if column.name.upper() not in there:
+            kind = column.type.compile(dialect=connection.dialect)
+            await connection.execute(text(f"ALTER TABLE {table.name} ADD {column.name} {kind}"))
+            _log.info("table %s: added column %s", table.name, column.name)
+
+
+async def _add_missing_indexes(connection: AsyncConnection, table: Table) -> None:
+    """Only the customer's own are added to a table that is there: those of ours a customer may have dropped."""
+    name = table.name.lower() if connection.dialect.name == "postgresql" else table.name
+    found = await connection.run_sync(lambda sync: inspect(sync).get_indexes(name))
+    there = {str(index["name"]).upper() for index in found}
+    for index in table.indexes:
+        if OWN_INDEX.fullmatch(str(index.name)) and str(index.name).upper() not in there:
+            await connection.execute(CreateIndex(index))
+            _log.info("table %s: added index %s", table.name, index.name)
 
 
 async def _check_engines(connection: AsyncConnection, tables: Tables) -> None:

@@ -9,6 +9,7 @@ are compiled by
 SQLAlchemy's dialects and the text is checked; no such server has run them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,11 +57,26 @@ class TableNames:
     spam: str = "MSG_SPAM"
     queue: str = "NPRO_QUEUE"
     part: str = "NPRO_PART"
+    daily: str = "NPRO_DAILY"
+    data_sequence: str | None = None
+    contents_sequence: str | None = None
     monthly: bool = True
 
     def log_for(self, moment: datetime) -> str:
         """The log table for rows sent at `moment`: MSG_LOG_YYYYMM, or the single MSG_LOG."""
         return f"{self.log}_{moment:%Y%m}" if self.monthly else self.log
+
+
+OWN_INDEX = re.compile(r".*_U\d+")
+"""What the indexes that a customer asks for are called, beside those of the tables themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnColumns:
+    """What a customer wants in MSG_DATA and the logs besides what is known: columns, and indexes by their columns."""
+
+    columns: Sequence[Column[Any]] = ()
+    indexes: Sequence[Sequence[str]] = ()
 
 
 def plain(name: str) -> quoted_name:
@@ -73,15 +89,21 @@ class Tables:
     tables.
     """
 
-    def __init__(self, names: TableNames, extra: Sequence[Column[Any]] = ()) -> None:
+    def __init__(
+        self, names: TableNames, extra: Sequence[Column[Any]] = (), indexes: Sequence[Sequence[str]] = ()
+    ) -> None:
+        """`indexes`: the customer's own, each the columns of one."""
         self.names = names
         self.metadata = MetaData()
         self._extra = tuple(extra)
+        spelled = {column.name.upper(): column.name for column in extra}  # as the database keeps them
+        self._indexes = tuple(tuple(spelled.get(name.upper(), name) for name in columns) for columns in indexes)
         self.data = self._messages(names.data, key=True)
         self.contents = _contents(self.metadata, names.contents)
         self.spam = _spam(self.metadata, names.spam)
         self.queue = _queue(self.metadata, names.queue)
         self.part = _part(self.metadata, names.part)
+        self.daily = _daily(self.metadata, names.daily)
         self._logs: dict[str, Table] = {}
 
     def log(self, name: str) -> Table:
@@ -94,8 +116,10 @@ class Tables:
 
     def sequences(self) -> list[DatabaseSequence]:
         """What counts keys on Oracle, where customers write `MSG_DATA_SEQ.NEXTVAL`."""
-        counted = (self.names.data, self.names.contents, self.names.spam, self.names.part)
-        return [DatabaseSequence(plain(f"{name}_SEQ")) for name in counted]
+        names = self.names
+        own = {names.data: names.data_sequence, names.contents: names.contents_sequence}
+        counted = (names.data, names.contents, names.spam, names.part)
+        return [DatabaseSequence(plain(own.get(name) or f"{name}_SEQ")) for name in counted]
 
     def _messages(self, name: str, *, key: bool) -> Table:
         return Table(
@@ -117,6 +141,7 @@ class Tables:
             _column("CONT_SEQ", _whole),
             *(Column(plain(column.name), column.type, nullable=True) for column in self._extra),
             *_message_indexes(name, key=key),
+            *_own_indexes(name, self._indexes),
             mysql_engine="InnoDB",
             mariadb_engine="InnoDB",
         )
@@ -136,6 +161,10 @@ def _message_indexes(name: str, *, key: bool) -> list[Index]:
         Index(plain(f"{name}_DUE"), plain("CUR_STATE"), plain("REQ_DATE"), plain(KEY_COLUMN)),
         Index(plain(f"{name}_MOVE"), plain("CUR_STATE"), plain("SENT_DATE"), plain(KEY_COLUMN)),
     ]
+
+
+def _own_indexes(name: str, indexes: Sequence[Sequence[str]]) -> list[Index]:
+    return [Index(plain(f"{name}_U{at}"), *map(plain, columns)) for at, columns in enumerate(indexes, 1)]
 
 
 def _column(name: str, kind: TypeEngine[Any], *, nullable: bool = True) -> Column[Any]:
@@ -222,6 +251,19 @@ def _part(metadata: MetaData, name: str) -> Table:
         _column("RSLT_DATE", _date),
         Index(plain(f"{name}_ID"), plain("MESSAGE_ID")),
         Index(plain(f"{name}_MSG"), plain(KEY_COLUMN)),
+        mysql_engine="InnoDB",
+        mariadb_engine="InnoDB",
+    )
+
+
+def _daily(metadata: MetaData, name: str) -> Table:
+    """The agent's own: which messages count for whom today, so that a limit survives a restart."""
+    return Table(
+        plain(name),
+        metadata,
+        Column(plain("DAY"), CHAR(8), primary_key=True),
+        Column(plain("CALL_TO"), String(12), primary_key=True),
+        Column(plain(KEY_COLUMN), _key, primary_key=True, autoincrement=False),
         mysql_engine="InnoDB",
         mariadb_engine="InnoDB",
     )

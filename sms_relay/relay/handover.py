@@ -50,6 +50,7 @@ class Handover:
         self._fresh: dict[int, OpenMessage] = {}
         self._tried: dict[int, OpenMessage] = {}
         self._reloaded: set[int] = set()
+        self._look = False
 
     def offer(self, message: OpenMessage) -> None:
         """A message just recorded by this process.
@@ -72,14 +73,27 @@ class Handover:
         while True:
             try:
                 if self._on_duty():
-                    if loop.time() >= reload_at:
+                    if self._look or loop.time() >= reload_at:
+                        self._look = False
                         await self._reload()
                         reload_at = loop.time() + RELOAD_SECONDS
+                    await self._release()
                     await self._hand_all()
             except PASSING as error:
                 _log.warning("hand-over: %s", told(error))
                 await Wakeup().wait(RETRY_SECONDS)
             await self.hint.wait(RETRY_SECONDS)
+
+    def look(self) -> None:
+        """Somebody else has recorded a text: it is not to wait for the next reload."""
+        self._look = True
+        self.hint.set()
+
+    async def _release(self) -> None:
+        """Texts whose time has come. Nobody has handed any of them over; should this process end now, a reload will."""
+        while batch := await self._messages.release_due():
+            for message in batch:
+                self.offer(message)
 
     async def _reload(self) -> None:
         """What is queued though this process does not know of it: from before its start, or of an unsure commit."""

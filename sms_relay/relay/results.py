@@ -24,6 +24,8 @@ FIRST_LOOK = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 MARGIN = timedelta(days=1)  # a row is sent, and logged, after it was received; clocks may differ a little
 
+_CODES = {one.value: one for one in ResultCode}
+
 NO_RECEIPT = "no_receipt"
 ROW_MISSING = "row_missing"
 
@@ -140,7 +142,7 @@ def outcome_of(message: OpenMessage, status: Status, row: FoundRow, now: datetim
 
 def _final(message: OpenMessage, row: FoundRow, sent_at: datetime | None, now: datetime) -> Outcome:
     code = row.code or ResultCode.ANY_OTHER.value
-    known = {one.value: one for one in ResultCode}.get(code)
+    known = _CODES.get(code)
     uncertain = known is ResultCode.ANY_OTHER and row.detail in OUTCOME_UNKNOWN
     status = Status.UNKNOWN if uncertain else Status.FAILED
     if known is ResultCode.SUCCESS:

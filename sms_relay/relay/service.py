@@ -78,7 +78,7 @@ class Relay:
                 async with sole_relay(self._db) as connection:
                     self._on_duty = True
                     self._handover.hint.set()
-                    await watch(connection)
+                    await watch(connection, self._handover.look)
             except PASSING as error:
                 _log.warning("relay: %s", told(error))
             finally:

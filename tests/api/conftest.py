@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -13,12 +14,16 @@ from api.application import create_app
 from api.services import Services
 from api.settings import ApiSettings
 from tests.core_world import MovedClock
+from tests.prompts.test_audio import tone
+from tests.recordings.test_service import CALL
 from vns.access.rules import NewTenant, TenantKind
 from vns.crypto.rules import KeyRing
 from vns.pools.rules import NewPool, Pool, Service, range_of
 from vns.settings import Settings
 
 OPERATOR, MALL, OTHER_MALL, LIMITED_MALL, COURIER = "operator", "mall", "other-mall", "limited-mall", "courier"
+
+RECORDED = tone(8_000, 9.0)  # longer than one encrypted chunk
 
 
 @dataclass
@@ -61,6 +66,13 @@ class Platform:
         return await self.services.pools.create(
             "test", NewPool(name=name, service=service, first=low, last=high, **fields)
         )
+
+
+@pytest.fixture(autouse=True)
+def recording_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("VNS_RECORDING_STORE_DIR", str(tmp_path / "store"))
+    monkeypatch.setenv("VNS_RECORDING_RETENTION_DAYS", "3650")  # API processes have a clock of their own
+    return tmp_path / "store"
 
 
 @pytest.fixture
@@ -109,3 +121,17 @@ async def seeded(services: Services) -> dict[str, str]:
         keys[code] = (await services.access.issue_key("test", code)).secret
     await services.access.grant_lookup("test", courier=COURIER, mall=MALL)
     return keys
+
+
+@pytest.fixture
+async def recorded_call(platform: Platform, tmp_path: Path) -> UUID:
+    """A call of the mall's that was recorded: RECORDED."""
+    call_id, services = uuid4(), platform.services
+    mall = await services.access.get_tenant(MALL)
+    async with services.database.connection() as connection:
+        await connection.execute(CALL, call_id, mall.id, platform.clock.now())
+    clear = tmp_path / "call.wav"
+    clear.write_bytes(RECORDED)
+    await services.recordings.seal(clear, call_id)
+    await services.recordings.register("a")
+    return call_id

@@ -21,14 +21,34 @@ PATHS = {
     "/v1/deliveries/{reference}": {"get"},
     "/v1/deliveries/lookup": {"post"},
     "/v1/calls": {"get"},
-    "/v1/messages": {"get"},
+    "/v1/messages": {"get", "post"},
+    "/v1/messages/batch": {"post"},
+    "/v1/messages/{message_id}": {"get", "delete"},
     "/v1/pools": {"get", "post"},
     "/v1/pools/{pool_id}": {"patch"},
+    "/v1/blocks": {"get", "post"},
+    "/v1/blocks/{block_id}": {"delete"},
+    "/v1/intercept-hook": {"get", "put", "delete"},
+    "/v1/calls/{call_id}/recording-url": {"post"},
+    "/v1/recordings/{recording_id}": {"get"},
+    "/v1/prompts": {"get", "post"},
+    "/v1/prompts/{prompt_id}": {"get", "delete"},
+    "/v1/prompts/{prompt_id}/audio": {"get"},
+    "/v1/sender-numbers": {"get", "post"},
+    "/v1/sender-numbers/search": {"post"},
+    "/v1/sender-numbers/bulk": {"post"},
+    "/v1/sender-numbers/download": {"get"},
+    "/v1/sender-numbers/accounts": {"get"},
+    "/v1/sender-numbers/{sender_id}": {"get", "delete"},
+    "/v1/sender-numbers/{sender_id}/verification": {"post"},
+    "/v1/sender-numbers/{sender_id}/confirm": {"post"},
+    "/v1/sender-documents": {"get", "post"},
+    "/v1/sender-documents/{document_id}": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},
     "/metrics": {"get"},
 }
-WITHOUT_KEY = {"/healthz", "/readyz", "/metrics"}
+WITHOUT_KEY = {"/healthz", "/readyz", "/metrics", "/v1/recordings/{recording_id}"}
 
 
 @pytest.fixture(scope="module")

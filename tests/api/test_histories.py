@@ -26,6 +26,7 @@ FIELDS = {
         "id",
         "binding_id",
         "virtual_number",
+        "direction",
         "from",
         "to",
         "result",
@@ -36,6 +37,7 @@ FIELDS = {
         "answered_at",
         "ended_at",
         "billed_seconds",
+        "reconciled",
     },
     "messages": {
         "id",
@@ -50,6 +52,7 @@ FIELDS = {
         "received_at",
         "sent_at",
         "finished_at",
+        "send_at",
     },
 }
 

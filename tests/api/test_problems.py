@@ -17,7 +17,7 @@ POOL = {"name": "more", "service": "050", "first": "0504-2000-0000", "last": "05
 # code, status, key, method, path, body
 REFUSED: list[tuple[str, int, str, str, str, Any]] = [
     ("mode_not_supported", 422, MALL, "POST", "/v1/bindings", {**PAIR, "service": "050"}),
-    ("mode_not_supported", 422, MALL, "POST", "/v1/bindings", {**ONE_WAY, "mode": "per_side"}),
+    ("mode_not_supported", 422, MALL, "POST", "/v1/bindings", {**ONE_WAY, "mode": "outbound", "service": "050"}),
     ("same_party", 422, MALL, "POST", "/v1/bindings", {**PAIR, "peer_number": "+82-10-1111-2222"}),
     ("invalid_number", 422, MALL, "POST", "/v1/bindings", {**ONE_WAY, "real_number": "12345"}),
     ("invalid_number", 422, MALL, "POST", "/v1/bindings", {**ONE_WAY, "real_number": "+1 212 555 0100"}),

@@ -54,7 +54,6 @@ async def test_the_same_pair_again_gets_another_number(world: World) -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        pytest.param({"mode": Mode.GROUP}, ModeNotSupported, id="mode not built"),
         pytest.param({"mode": Mode.BIDIRECTIONAL}, InvalidRequest, id="pair without peer"),
         pytest.param({"peer": COURIER}, InvalidRequest, id="peer without pair"),
         pytest.param({"mode": Mode.BIDIRECTIONAL, "peer": CUSTOMER}, SameParty, id="same party"),

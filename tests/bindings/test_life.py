@@ -249,3 +249,20 @@ async def test_two_malls_with_one_waybill_are_not_guessed_between(world: World) 
     [named] = await world.bindings.deliveries(courier, ["waybill"], tenant="mall")
     assert isinstance(named, Delivery)
     assert named.vn == mine.vn
+
+
+async def test_who_was_replaced_rests_no_longer_because_the_pair_is_released_later(world: World) -> None:
+    pair = await world.pair()
+    change = BindingChange(peer_number=parse(STRANGER))
+    await world.bindings.change(world.mall, pair.id, change)
+    replaced = world.clock.now()
+    world.clock.move(hours=1)
+    await world.bindings.release(world.mall, pair.id)
+    async with world.db.connection() as connection:
+        seats = await connection.fetch("select party, free_at from seats where vn = $1", pair.vn)
+    began = {row["party"]: row["free_at"] - timedelta(days=7) for row in seats}
+    assert began == {
+        world.keyring.index(COURIER): replaced,
+        world.keyring.index(CUSTOMER): world.clock.now(),
+        world.keyring.index(STRANGER): world.clock.now(),
+    }

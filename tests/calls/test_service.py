@@ -7,6 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
+from vns.abuse.flags import CallerFlags
+from vns.abuse.settings import AbuseSettings
+from vns.abuse.tally import Tally
+from vns.abuse.watch import Watch
 from vns.bindings.rules import CallerId, Channel, Status
 from vns.calls.rules import NO_NUMBER, CallOutcome, HangupBy, Result
 from vns.calls.service import Attempt, Begun, Calls
@@ -124,6 +128,7 @@ async def test_an_end_is_written_once(world: World, calls: Calls) -> None:
     assert await calls.finish([outcome(world, begun.call_id, Result.UNKNOWN)]) == 0
     [row] = await stored(world)
     assert (row["result"], row["ended_at"], row["billed_seconds"]) == ("answered", first.ended_at, 11)
+    assert row["reconciled"] is False
     assert await events(world) == ["call.ended"]
 
 
@@ -249,3 +254,25 @@ async def test_lists_are_paged_filtered_and_the_tenants_own(world: World, calls:
     assert (await calls.list(await world.tenant("another-mall"))).items == ()
     with pytest.raises(InvalidRequest):
         await calls.list(world.mall, HistoryQuery(cursor="no cursor"))
+
+
+async def test_a_call_too_many_is_refused_and_recorded(world: World, redis_url: str) -> None:
+    binding = await world.allocate()
+    tally = Tally(redis_url)
+    policy = AbuseSettings(calls_per_caller=2, calls_per_number=0, scan_numbers=0).policy()
+    watch = Watch(CallerFlags(world.db, world.clock), tally, policy)
+    calls = Calls(world.db, world.router, world.clock, watch)
+    vn = f"0{binding.vn}"
+    try:
+        for _ in range(2):
+            assert reason(await calls.begin(attempt(world, vn, COURIER))) is None
+            await watch.flush()
+        refused = await calls.begin(attempt(world, vn, COURIER))
+        assert reason(refused) is Reason.NOT_ALLOWED
+        assert "more than 2 calls a minute" in refused.routed.decision.steps[0]
+        assert reason(await calls.begin(attempt(world, vn, STRANGER))) is None
+    finally:
+        await tally.close()
+    rows = await stored(world)
+    assert [row["result"] for row in rows].count("not_allowed") == 1
+    assert len(rows) == 4

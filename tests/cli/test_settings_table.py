@@ -39,7 +39,7 @@ def test_every_settings_class_of_the_tree_is_in_the_table(part: str) -> None:
 
 
 def test_no_part_is_forgotten() -> None:
-    packages = ("vns", "ivr", "sms_relay", "api", "cli", "local", "simulators")
+    packages = ("vns", "hooks", "ivr", "sms_relay", "api", "cli", "local", "simulators")
     found = {
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for package in packages

@@ -1,9 +1,11 @@
 """`vns tenant`, `vns pool`, `vns audit tail`: what an operator sets up by hand."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.conftest import ROOT
 from vns.access.service import Access
 from vns.errors import Forbidden, Unauthorized
 from vns.storage.clock import Clock
@@ -80,13 +82,6 @@ def test_errors_have_a_code_and_an_exit_status(vns: "Command") -> None:
     assert "Usage" in vns("nonsense", code=2).err
 
 
-@pytest.mark.parametrize("command", ["load", "sender"])
-def test_what_is_not_built_says_so(vns: "Command", command: str) -> None:
-    ended = vns.apart(command, "anything", "--at-all", code=2)
-    assert "not built yet" in ended.err
-    assert ended.out == ""
-
-
 def test_a_database_that_does_not_answer(vns: "Command", new_port: object) -> None:
     assert callable(new_port)
     elsewhere = type(vns)({"VNS_DATABASE_URL": f"postgresql://vns@127.0.0.1:{new_port()}/vns"})
@@ -142,3 +137,22 @@ def test_the_journal_shows_who_did_what(vns: "Command") -> None:
     (only,) = vns("audit", "tail", "-n", "5", "--event", "key.").out.splitlines()[1:]
     assert key in only
     assert vns("audit", "tail", "--event", "key%").out.splitlines()[1:] == []
+
+
+def test_a_customers_own_block_as_the_page_on_modes_tells(vns: "Command") -> None:
+    vns("tenant", "create", "mall", "--name", "몰", "--kind", "mall")
+    [line] = [line for line in (ROOT / "docs/modes.md").read_text().splitlines() if line.startswith("$ vns ")]
+    made = vns(*shlex.split(line)[2:])
+    assert (made.field("name"), made.field("managed_by")) == ("mall-block", "customer")
+    arguments = [word for word in shlex.split(line)[2:] if word not in ("--owner", "mall")]
+    arguments[2] = "nobodys"
+    assert "invalid_request" in vns(*arguments, code=1).err
+
+
+def test_a_tenants_relay_number_is_filed_with_its_proof(vns: "Command") -> None:
+    vns("tenant", "create", "relaying", "--name", "Relaying", "--kind", "mall")
+    done = vns("tenant", "relay-number", "relaying", "1899-4321", "--proof", "file 7")
+    assert done.field("relay_number") == "1899-4321"
+    assert "proof" in vns("tenant", "relay-number", "relaying", "1899-4321", code=1).err
+    vns("tenant", "relay-number", "relaying", "010-1234-5678", "--proof", "file 7", code=1)
+    vns("tenant", "relay-number", "relaying")

@@ -6,25 +6,28 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from ivr.asterisk.configuration import Instance, write_configuration
+from ivr.asterisk.configuration import write_configuration
+from ivr.asterisk.instance import Instance
 from ivr.bridge import Bridge, running
 from ivr.prompts.synthesis import build
 from ivr.prompts.texts import PROMPTS
 from ivr.settings import IvrSettings
 from local.accounts import Account
-from local.asterisk import install
+from local.asterisk import AsteriskInstallation, install
 from local.children import tied
 from simulators.phones.carrier import Carrier
 from tests.conftest import wait_until
 from tests.core_world import World, open_world
+from vns.recordings.settings import RecordingSettings
 from vns.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,13 +59,43 @@ def prompts_dir(server_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def recordings_dir(server_folder: Path) -> Path:
-    """Half a second of a tone in place of every prompt but `ended`, whose synthetic voice is played."""
+    """Half a second of a tone in place of every prompt but those that tests listen for."""
     folder = server_folder / "recordings"
     folder.mkdir()
-    for name in set(PROMPTS) - {"ended"}:
+    for name in (name for name in PROMPTS if not name.startswith(("ended", "digit_", "recording_notice"))):
         command = ["sox", "-n", "-r", "8000", "-c", "1", "-b", "16", str(folder / f"{name}.wav")]
         subprocess.run([*command, "synth", "0.5", "sine", "400"], check=True, timeout=30)
     return folder
+
+
+@cache
+def asterisk_program() -> AsteriskInstallation:
+    named = os.environ.get("VNS_ASTERISK")
+    return install(Path(named) if named else None, ROOT / "var/asterisk", print)
+
+
+def new_instance(server_folder: Path) -> Instance:
+    """A folder that no other Asterisk has; whoever asks removes it."""
+    root = asterisk_program().root
+    return Instance(folder=(root / "srv" if root else server_folder) / f"test-{secrets.token_hex(4)}", root=root)
+
+
+@contextmanager
+def running_asterisk(instance: Instance, settings: IvrSettings, server_folder: Path) -> Iterator[Switch]:
+    """On the configuration that was written for it, once it has booted."""
+    owner = instance.owner()
+    account = Account(name="asterisk", uid=owner[0], gid=owner[1]) if owner else None
+    log = server_folder / f"{instance.folder.name}.log"
+    line = [asterisk_program().program, *instance.command()[1:]]
+    command = tied(line, chroot=instance.root, account=account)
+    with log.open("ab") as sink, subprocess.Popen(command, cwd="/", stdout=sink, stderr=sink) as process:
+        started = Switch(instance, settings, process)
+        try:
+            wait_until(lambda: _booted(started), process, log)
+            yield started
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +107,7 @@ def switch(
     new_udp_port: Callable[[], int],
 ) -> Iterator[Switch]:
     """An Asterisk of its own folder and ports: any number of them run beside one another."""
-    named = os.environ.get("VNS_ASTERISK")
-    installation = install(Path(named) if named else None, ROOT / "var/asterisk", print)
-    name = f"test-{secrets.token_hex(4)}"
-    root = installation.root
-    instance = Instance(folder=(root / "srv" if root else server_folder) / name, root=root)
+    instance = new_instance(server_folder)
     first_rtp = 20_000 + secrets.randbelow(100) * RTP_PORTS
     settings = IvrSettings(
         ami_url=f"ami://vns:{secrets.token_hex(8)}@127.0.0.1:{new_port()}",
@@ -92,20 +121,10 @@ def switch(
         recordings_dir=recordings_dir,
         call_records_dir=instance.folder / "records",
     )
-    write_configuration(instance, settings)
-    owner = instance.owner()
-    account = Account(name="asterisk", uid=owner[0], gid=owner[1]) if owner else None
-    log = server_folder / f"{name}.log"
-    command = tied([installation.program, *instance.command()[1:]], chroot=root, account=account)
     try:
-        with log.open("wb") as sink, subprocess.Popen(command, cwd="/", stdout=sink, stderr=sink) as process:
-            running_switch = Switch(instance, settings, process)
-            try:
-                wait_until(lambda: _booted(running_switch), process, log)
-                yield running_switch
-            finally:
-                process.terminate()
-                process.wait(timeout=60)
+        write_configuration(instance, settings)
+        with running_asterisk(instance, settings, server_folder) as started:
+            yield started
     finally:
         shutil.rmtree(instance.folder)
 
@@ -126,6 +145,7 @@ class Platform:
     carrier: Carrier
     core: Settings
     bridges: dict[str, Bridge]
+    store: Path  # of recorded calls
 
     async def ended_calls(self, count: int = 1) -> list[asyncpg.Record]:
         """All records of calls, oldest first, once `count` of them have ended."""
@@ -139,9 +159,10 @@ class Platform:
     @asynccontextmanager
     async def bridge(self, name: str, **settings: object) -> AsyncIterator[Bridge]:
         place = {"a": 0, "b": 1}[name]
-        ivr = self.switch.settings.model_copy(update=settings)
+        ivr = self.switch.settings.model_copy(update={"standby_dir": self.store.parent / "standby", **settings})
         port = ivr.agi_ports[place]
-        async with running(name, port, core=self.core, ivr=ivr, clock=self.world.clock) as bridge:
+        recording = RecordingSettings(recording_store_dir=self.store)
+        async with running(name, port, core=self.core, ivr=ivr, clock=self.world.clock, recording=recording) as bridge:
             self.bridges[name] = bridge
             yield bridge
         del self.bridges[name]
@@ -150,8 +171,8 @@ class Platform:
 @pytest.fixture
 async def quiet_platform(database_url: str, tmp_path: Path, switch: Switch) -> AsyncIterator[Platform]:
     """Without bridges. The clock stands at the machine's time; records of earlier tests are gone."""
-    for record in switch.settings.call_records_dir.glob("*.csv"):
-        record.unlink()
+    for left in (*switch.settings.call_records_dir.glob("*.csv"), *switch.settings.nodes[0].recordings.iterdir()):
+        left.unlink()
     async with open_world(database_url, tmp_path) as world:
         world.clock.time = datetime.now(UTC)
         trunk_port = int(switch.settings.sip_trunk.rpartition(":")[2])
@@ -165,6 +186,7 @@ async def quiet_platform(database_url: str, tmp_path: Path, switch: Switch) -> A
             ),
             core=Settings(database_url=database_url, keys_file=tmp_path / "keys.json"),
             bridges={},
+            store=tmp_path / "recordings",
         )
 
 
@@ -174,5 +196,5 @@ async def platform(quiet_platform: Platform) -> AsyncIterator[Platform]:
     async with AsyncExitStack() as stack:
         for name in ("a", "b"):
             bridge = await stack.enter_async_context(quiet_platform.bridge(name))
-            await bridge.ami.wait_ready()
+            await bridge.wait_ready()
         yield quiet_platform

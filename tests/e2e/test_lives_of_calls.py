@@ -133,10 +133,12 @@ async def test_a_call_that_ended_without_bridges_is_recorded_and_consumes_once(q
             courier = await phones.enter_async_context(calling)
             await customer.answered()
         caller = await courier.ended()
+    world.clock.move(minutes=5)  # the next bridges begin after it has ended
     async with quiet_platform.bridge("a"), quiet_platform.bridge("b"):
         [call] = await quiet_platform.ended_calls()
     assert caller.status == 200
     assert (call["result"], call["hangup_by"], call["bridge"]) == ("answered", "caller", "a")
+    assert call["reconciled"], "told by Asterisk's record of a time without bridges"
     assert call["billed_seconds"] in {2, 3}
     assert (await world.bindings.get(world.mall, binding.id)).status is Status.CONSUMED
     async with world.db.connection() as connection:
@@ -155,6 +157,7 @@ async def bridge_process(platform: Platform) -> AsyncIterator[asyncio.subprocess
         "VNS_KEYS_FILE": str(platform.core.keys_file),
         "VNS_AMI_URL": settings.ami_url,
         "VNS_CALL_RECORDS_DIR": str(settings.call_records_dir),
+        "VNS_STANDBY_DIR": str(platform.store.parent / "standby"),
     }
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
@@ -206,4 +209,4 @@ async def test_a_bridge_ends_although_its_database_stands_still(
         finally:
             for pid in backends:
                 os.kill(pid, signal.SIGCONT)
-    assert code == 1
+    assert code in {0, 1}, "1: something was under way, and was left; neither: it had to be killed"

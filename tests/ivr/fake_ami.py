@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 Action = dict[str, list[str]]
 Answer = Callable[["FakeAmi", Action, asyncio.StreamWriter], "bytes | None"]
 
-ENDED = "Event: UserEvent\r\nUserEvent: VnsCallEnded\r\nRecord: {record}\r\n\r\n"
+ENDED = "Event: UserEvent\r\nUserEvent: VnsVerificationEnded\r\nRecord: {record}\r\n\r\n"
 
 
 def message(**headers: str) -> bytes:

@@ -5,13 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from ivr.agi import server as server_module
 from ivr.agi.server import AgiRequest, AgiServer, Answer
 
 GREETING = (
     b"agi_network: yes\nagi_network_script: question\nagi_request: agi://127.0.0.1/question\n"
-    b"agi_channel: PJSIP/trunk-1\nagi_uniqueid: vns-1700000000.1\nagi_arg_1: 0504%2C1\nagi_arg_2: %EC%9D%B4%0A%22\n\n"
+    b"agi_channel: PJSIP/trunk-1\nagi_language: en\nagi_type: PJSIP\nagi_uniqueid: vns-1700000000.1\n"
+    b"agi_version: 22.10.1\nagi_callerid: unknown\nagi_calleridname: unknown\nagi_callingpres: 0\n"
+    b"agi_callingani2: 0\nagi_callington: 0\nagi_callingtns: 0\nagi_dnid: unknown\nagi_rdnis: unknown\n"
+    b"agi_context: vns-in\nagi_extension: 1\nagi_priority: 3\nagi_enhanced: 0.0\nagi_accountcode: \n"
+    b"agi_threadid: 1\nagi_arg_1: 0504%2C1\nagi_arg_2: %EC%9D%B4%0A%22\n\n"
 )
 
 
@@ -84,6 +89,49 @@ async def test_one_command_answers_and_the_line_closes() -> None:
     assert asked.arguments == ("0504,1", '이\n"')
 
 
+async def test_a_bridge_that_ends_answers_what_it_was_asked_and_takes_no_more() -> None:
+    """Asterisk is turned away from the closed port at once, and asks the next bridge."""
+    bridge, decided, closing = Bridge(), asyncio.Event(), asyncio.Event()
+
+    async def decide(request: AgiRequest) -> Answer:
+        closing.set()
+        await decided.wait()
+        return await bridge.ask(request)
+
+    server = AgiServer("question", decide)
+    port = await server.start("127.0.0.1", 0)
+    async with line_to(port) as line:
+        await line.ask()
+        await closing.wait()
+        ending = asyncio.create_task(server.close())
+        async with asyncio.timeout(20):
+            while await connects(port):  # noqa: ASYNC110 - a port sends no signal
+                await asyncio.sleep(0)
+        assert not ending.done()
+        decided.set()
+        assert (await line.read()).startswith(b"SET VARIABLE")
+        await line.ask(b"200 result=1\n")
+        assert await line.read() == b""
+        await ending
+
+
+async def test_a_question_without_end_holds_no_bridge_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "DRAIN", 0.05)
+    async with question_port(Bridge()) as port, line_to(port) as stalled:
+        await stalled.ask(GREETING[:10])
+        assert await works(port)
+    # the port was closed by now, although nobody ended the question
+
+
+async def connects(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
 async def test_a_client_that_connects_and_closes() -> None:
     """panoramisk's handler would read nothing for ever and freeze the whole event loop."""
     async with question_port(Bridge()) as port:
@@ -100,6 +148,23 @@ async def test_half_a_question_then_the_end() -> None:
             await line.ask(GREETING[:40])
         assert await works(port)
     assert len(bridge.asked) == 1
+
+
+async def test_what_is_too_short_for_a_question_is_read_when_its_sender_closes() -> None:
+    """And a whole question in two segments is not taken for half of one."""
+    bridge = Bridge()
+    async with question_port(bridge) as port:
+        async with line_to(port) as line:
+            await line.ask(GREETING[:-20])
+            await asyncio.sleep(0)
+            await line.ask(GREETING[-20:])
+            assert (await line.read()).startswith(b"SET VARIABLE")
+        async with line_to(port) as short:
+            await short.ask(b"agi_network_script: other\n\n")
+            short.writer.write_eof()
+            assert await short.read() == b""
+    assert len(bridge.asked) == 1
+    assert len(GREETING) > server_module.SHORTEST_REQUEST
 
 
 async def test_a_client_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,12 +211,34 @@ async def test_an_answer_that_is_not_taken_harms_nobody(reply: bytes) -> None:
         assert await works(port)
 
 
+async def test_the_end_comes_right_behind_the_answer() -> None:
+    """Asterisk goes on with the call at once: it need not wait until its reply has been read."""
+    async with question_port(Bridge()) as port, line_to(port) as line:
+        await line.ask()
+        assert (await line.read()).startswith(b"SET VARIABLE")
+        assert await line.read() == b""
+
+
 async def test_an_answer_never_acknowledged_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "COMMAND_TIMEOUT", 0.05)
     async with question_port(Bridge()) as port, line_to(port) as line:
         await line.ask()
         await line.read()
-        assert await line.read() == b""
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(60):
+                while True:  # our half stays open until the server gives it up
+                    await line.ask(b"\n")
+                    await asyncio.sleep(0)
+
+
+def test_the_same_on_the_loop_that_a_bridge_runs_on() -> None:
+    """Its transports are no asyncio.Transport by inheritance."""
+
+    async def ask() -> bool:
+        async with question_port(Bridge()) as port:
+            return await works(port)
+
+    assert uvloop.run(ask())
 
 
 @pytest.mark.parametrize("value", ['"', "\\", "a\nEXEC System", "a\rb"])

@@ -10,9 +10,9 @@ import pytest
 from ivr.ami import connection as connection_module
 from ivr.ami.actions import Action, hangup, list_channels, originate, ping
 from ivr.ami.connection import AmiConnection, AmiUnavailable
-from ivr.ami.messages import CallEnded, ChannelListed, Event, OtherEvent
+from ivr.ami.messages import ChannelListed, Event, OtherEvent, VerificationEnded
 from ivr.ami.supervisor import AmiSupervisor, Timing
-from tests.ivr.fake_ami import ENDED, FakeAmi, fake_ami, message, obliging
+from tests.ivr.fake_ami import ENDED, Answer, FakeAmi, fake_ami, message, obliging
 from tests.ivr.fake_ami import Action as Received
 
 QUICK = Timing(first_pause=0.01, longest_pause=0.02, ping_every=0.05, ping_timeout=0.2, login_timeout=5)
@@ -115,9 +115,9 @@ def test_a_value_cannot_add_a_line(evil: str) -> None:
 async def test_an_event_without_what_it_must_have_costs_nothing() -> None:
     """panoramisk reads a missing header as '', and an error in a callback drops its connection."""
     async with fake_ami() as fake, connected(fake) as (connection, events):
-        await fake.send(message(Event="UserEvent", UserEvent="VnsCallEnded"))
+        await fake.send(message(Event="UserEvent", UserEvent="VnsVerificationEnded"))
         await fake.send(ENDED.format(record="x").encode())
-        assert await next_event(events) == CallEnded("x")
+        assert await next_event(events) == VerificationEnded("x")
         assert (await connection.send(ping())).success
 
 
@@ -181,7 +181,7 @@ async def test_an_answer_that_comes_too_late_finds_nobody() -> None:
         late = fake.connections[0][-1]["ActionID"][0]
         await fake.send(message(Response="Success", ActionID=late))
         await fake.send(ENDED.format(record="after").encode())
-        assert await next_event(events) == CallEnded("after")
+        assert await next_event(events) == VerificationEnded("after")
 
 
 @pytest.mark.parametrize("size", [1, 7])
@@ -192,13 +192,17 @@ async def test_split_segments(size: int) -> None:
         for start in range(0, len(data), size):
             await fake.send(data[start : start + size])
         assert await next_event(events) == OtherEvent("Noise")
-        assert await next_event(events) == CallEnded("1|2|3")
+        assert await next_event(events) == VerificationEnded("1|2|3")
 
 
 async def test_joined_and_repeated_messages() -> None:
     async with fake_ami() as fake, connected(fake) as (_, events):
         await fake.send(ENDED.format(record="a").encode() * 2 + ENDED.format(record="b").encode())
-        assert [await next_event(events) for _ in range(3)] == [CallEnded("a"), CallEnded("a"), CallEnded("b")]
+        assert [await next_event(events) for _ in range(3)] == [
+            VerificationEnded("a"),
+            VerificationEnded("a"),
+            VerificationEnded("b"),
+        ]
 
 
 async def test_answers_nobody_asked_for_are_ignored() -> None:
@@ -224,7 +228,7 @@ async def test_a_list_comes_with_its_events_and_others_pass_by() -> None:
         reply = await connection.send(list_channels())
         listed = [event for event in reply.events if isinstance(event, ChannelListed)]
         assert listed == [ChannelListed("vns-1700000000.1"), ChannelListed("vns-1700000000.2")]
-        assert await next_event(events) == CallEnded("between")
+        assert await next_event(events) == VerificationEnded("between")
 
 
 async def test_a_message_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,4 +244,38 @@ async def test_events_beyond_the_queue_are_dropped_and_counted(monkeypatch: pyte
     async with fake_ami() as fake, supervised(fake) as supervisor:
         await fake.send(ENDED.format(record="r").encode() * 5)
         assert (await supervisor.send(ping())).success  # answered after the events
-        assert (supervisor.events.qsize(), supervisor.dropped) == (2, 3)
+        assert (supervisor.verifications.qsize(), supervisor.dropped) == (2, 3)
+
+
+def named(name: str) -> Answer:
+    """An Asterisk of that system name."""
+
+    def answer(fake: FakeAmi, action: Received, writer: asyncio.StreamWriter) -> bytes | None:
+        if action["Action"] == ["CoreSettings"]:
+            return message(Response="Success", ActionID=action["ActionID"][0], SystemName=name)
+        return obliging(fake, action, writer)
+
+    return answer
+
+
+async def test_an_asterisk_is_known_by_its_name() -> None:
+    async with fake_ami(named("north")) as fake:
+        supervisor = AmiSupervisor(fake.url, name="north", timing=PATIENT)
+        task = asyncio.create_task(supervisor.run())
+        async with asyncio.timeout(20):
+            await supervisor.wait_ready()
+        assert (await supervisor.send(ping())).success
+        task.cancel()
+
+
+async def test_another_asterisk_at_the_address_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    """Two addresses mixed up: each one's calls would seem to have vanished."""
+    async with fake_ami(named("south")) as fake:
+        supervisor = AmiSupervisor(fake.url, name="north", timing=QUICK)
+        task = asyncio.create_task(supervisor.run())
+        await fake.until(lambda: len(fake.connections) > 2)
+        assert not supervisor.ready
+        with pytest.raises(AmiUnavailable):
+            await supervisor.send(ping())
+        task.cancel()
+    assert "the Asterisk at the address of north is another: 'south'" in caplog.text

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ivr.asterisk.configuration import REASON_OF_CAUSE, TEMPLATES, Instance, write_configuration
+from ivr.asterisk.configuration import REASON_OF_CAUSE, TEMPLATES, write_configuration
+from ivr.asterisk.instance import Instance
+from ivr.nodes import split_ami_url
 from ivr.prompts.texts import PROMPTS
-from ivr.settings import IvrSettings, split_address, split_ami_url
+from ivr.settings import IvrSettings, split_address
 from vns.routing.rules import REFUSALS, Reason
+
+REACHED_NOBODY = 'vns-${IF($["${TRIED}"=""]?answer:team)}'
 
 
 @pytest.fixture
@@ -93,7 +97,8 @@ def test_every_reason_has_its_prompt_and_cause(instance: Instance, settings: Ivr
     refusal = REFUSALS[reason]
     dialplan = written(instance, "extensions.conf")
     steps = dialplan[dialplan.index(f"exten => {reason},1,") :].split("exten =>")[1]
-    assert f"Playback(/srv/one/prompts/{refusal.prompt},noanswer)" in steps
+    own = f'${{IF($["${{PROMPT_{reason}}}"=""]?{refusal.prompt}:${{PROMPT_{reason}}})}}'
+    assert f"Playback(/srv/one/prompts/{own},noanswer)" in steps
     assert f"Hangup({refusal.cause})" in steps
     assert (instance.folder / f"prompts/{refusal.prompt}.wav").read_text() == f"spoken {refusal.prompt}"
 
@@ -101,7 +106,7 @@ def test_every_reason_has_its_prompt_and_cause(instance: Instance, settings: Ivr
 @pytest.mark.parametrize(("cause", "reason"), REASON_OF_CAUSE.items())
 def test_causes_of_the_targets_network(instance: Instance, settings: IvrSettings, cause: int, reason: Reason) -> None:
     write_configuration(instance, settings)
-    assert f"exten => c{cause},1,Goto(vns-answer,{reason},1)" in written(instance, "extensions.conf")
+    assert f"exten => c{cause},1,Goto({REACHED_NOBODY},{reason},1)" in written(instance, "extensions.conf")
 
 
 def test_what_a_caller_chose_is_only_handed_on_encoded(instance: Instance, settings: IvrSettings) -> None:
@@ -151,3 +156,49 @@ def test_addresses_and_ports_from_the_environment(monkeypatch: pytest.MonkeyPatc
     assert IvrSettings().agi_ports == (1, 2)
     assert split_address("192.0.2.1:5070") == ("192.0.2.1", 5070)
     assert split_address("192.0.2.1") == ("192.0.2.1", 5060)
+
+
+def test_each_of_several_asterisks_gets_its_own_address_and_begins_with_another_bridge(
+    instance: Instance, settings: IvrSettings
+) -> None:
+    both = settings.model_copy(
+        update={
+            "ami_urls": ("ami://bridge:one@127.0.0.1:6038/north", "ami://bridge:two@127.0.0.1:6039/south"),
+            "call_records_dirs": (Path("north/records"), Path("south/records")),
+            "agi_bridges": ("192.0.2.1:4573", "192.0.2.2:4573"),
+        }
+    )
+    write_configuration(instance, both, systemname="south")
+    assert "systemname = south\n" in written(instance, "asterisk.conf")
+    assert "port = 6039\n" in written(instance, "manager.conf")
+    bridges = re.findall(r"AGI\(agi://([\d.:]+)/question,", written(instance, "extensions.conf"))
+    assert list(dict.fromkeys(bridges)) == ["192.0.2.2:4573", "192.0.2.1:4573"]
+    with pytest.raises(ValueError, match="north, south"):
+        write_configuration(instance, both)
+
+
+def test_a_trunk_over_tls_has_its_keys_in_asterisks_own_folder(
+    instance: Instance, settings: IvrSettings, tmp_path: Path
+) -> None:
+    for name in ("certificate", "key", "ca"):
+        (tmp_path / name).write_text(f"the {name}")
+    encrypted = settings.model_copy(
+        update={
+            "sip_transport": "tls",
+            "sip_tls_certificate": tmp_path / "certificate",
+            "sip_tls_key": tmp_path / "key",
+            "sip_tls_ca": tmp_path / "ca",
+            "sip_media_encryption": "sdes",
+        }
+    )
+    write_configuration(instance, encrypted)
+    text = written(instance, "pjsip.conf")
+    assert "contact = sip:192.0.2.7:5099\\;transport=tls\n" in text
+    assert "media_encryption = sdes\n" in text
+    for line in ("protocol = tls", "verify_server = yes", "verify_client = no", "priv_key_file = /srv/one/lib/keys"):
+        assert line in text
+    key = instance.folder / "lib/keys/trunk-key.pem"
+    assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == ("the key", 0o600)
+    write_configuration(instance, settings)
+    assert "media_encryption = no\n" in written(instance, "pjsip.conf")
+    assert not list((instance.folder / "lib/keys").iterdir()), "keys that are not used any more lie nowhere"

@@ -13,7 +13,7 @@ from vns.routing.rules import REFUSALS
 
 
 def test_every_refusal_has_words() -> None:
-    assert {refusal.prompt for refusal in REFUSALS.values()} == set(PROMPTS)
+    assert {refusal.prompt for refusal in REFUSALS.values()} <= set(PROMPTS)
 
 
 def test_the_command_makes_every_prompt(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_command_makes_every_prompt(tmp_path: Path) -> None:
         with wave.open(str(path)) as sound:
             assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (8000, 1, 2)
             assert any(sound.readframes(sound.getnframes())), "it is not silence"
-        assert 1 < duration(path) <= LONGEST
+        assert (0.4 if path.stem.startswith("digit_") else 1) < duration(path) <= LONGEST
 
 
 def test_a_prompt_too_long_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def line(**fields: str) -> str:
         "cause": "16",
         "dialled_at": "1700000001.250",
         "rang": "100",
-        "answered": "30000",
+        "answered": "30000@",
         "channel": CHANNEL,
         "source": CHANNEL,
         "vn": "050412345678",
@@ -70,6 +70,13 @@ def test_the_times_of_a_record() -> None:
     assert outcome.ended_at == ended
     assert outcome.answered_at == ended - timedelta(seconds=30)
     assert outcome.ringing_at == datetime.fromtimestamp(1_700_000_001.350, UTC)
+
+
+def test_after_digits_were_asked_for_the_target_s_answer_counts() -> None:
+    outcome = CallRecord.parse(line(answered="30000@1700000050.000")).outcome()
+    assert outcome.answered_at == datetime.fromtimestamp(1_700_000_050, UTC)
+    unanswered = CallRecord.parse(line(answered="30000@", reason="no_answer", status="NOANSWER")).outcome()
+    assert unanswered.answered_at is None
 
 
 def test_only_a_call_that_nobody_decided_can_be_made_from_its_record() -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from sms_relay.links.interface import Carrier
 from sms_relay.links.smpp.config import SmppLinkConfig
+from sms_relay.npro.codes import ResultCode
 from sms_relay.settings import RelaySettings
 
 
@@ -52,3 +53,24 @@ def test_the_document_names_every_field_and_its_example_works(monkeypatch: pytes
     assert example is not None
     monkeypatch.setenv("VNS_SMPP_LINKS", example[1])
     assert [(link.name, link.tls) for link in RelaySettings().links()] == [("skt", True), ("kt", False)]
+
+
+def test_prefixes_ported_numbers_and_error_codes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ported = tmp_path / "ported.csv"
+    ported.write_text("01020000001,LGT\n", encoding="utf-8")
+    monkeypatch.setenv("VNS_SMPP_PREFIXES", '{"010": "SKT"}')
+    monkeypatch.setenv("VNS_SMPP_PORTED_FILE", str(ported))
+    monkeypatch.setenv("VNS_SMPP_ERROR_CODES", '{"SKT": {"012": "C"}}')
+    settings = RelaySettings()
+    directory = settings.directory()
+    assert (directory.carrier("01020000001"), directory.carrier("01020000002")) == (Carrier.LGT, Carrier.SKT)
+    assert settings.smpp_error_codes == {Carrier.SKT: {"12": ResultCode.POWERED_OFF}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("VNS_SMPP_PREFIXES", '{"01x": "SKT"}'), ("VNS_SMPP_ERROR_CODES", '{"SKT": {"12": "0"}}')]
+)
+def test_prefixes_and_error_codes_that_cannot_be(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError):
+        RelaySettings()

@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+Answer = TypeVar("Answer")
 PORTS = ("HTTP_PORT", "AMI_PORT", "SMSC_PORT", "PG_PORT", "REDIS_PORT", "AGI_PORT_A", "AGI_PORT_B")
 
 
@@ -32,14 +34,26 @@ class Up:
     def parts(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()
 
+    def named(self, name: str) -> list[psutil.Process]:
+        """The parts whose program has that name. One that ends while it is looked at is none."""
+        return [part for part in self.parts() if _asked(part.name) == name]
+
     def api_processes(self) -> set[int]:
         """Those that are Python by now, not still on their way to be."""
-        lines = {part.pid: part.cmdline() for part in self.parts()}
+        lines = {part.pid: _asked(part.cmdline) or [] for part in self.parts()}
         return {pid for pid, line in lines.items() if "api" in line and not any("launch.py" in word for word in line)}
 
     def client(self) -> httpx.Client:
         key = {"Authorization": f"Bearer {self.credentials['mall_key']}"}
         return httpx.Client(base_url=self.credentials["base_url"], headers=key, timeout=10)
+
+
+def _asked(question: Callable[[], Answer]) -> Answer | None:
+    """None: the process has ended since it was listed."""
+    try:
+        return question()
+    except psutil.NoSuchProcess:  # a zombie is one of these
+        return None
 
 
 Start = Callable[..., Up]
@@ -57,7 +71,8 @@ def environment(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VNS_")}
     yield {**inherited, **ports, **rtp, **sip, "VNS_RUN_DIR": str(server_folder / "up")}
     for kept in server_folder.glob("*/secrets/asterisk-instance"):
-        shutil.rmtree(ROOT / "var/asterisk/srv/vns" / kept.read_text(), ignore_errors=True)
+        for folder in (ROOT / "var/asterisk/srv/vns").glob(f"{kept.read_text()}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -125,6 +125,7 @@ def test_an_interrupted_build_takes_its_programs_along(tmp_path: Path) -> None:
     script.write_text("#!/bin/sh\necho 'I: Retrieving InRelease'\nsleep 600 & echo $! >pid\nwait\n")
     script.chmod(0o755)
     program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a job has it ignored
         "from pathlib import Path; from local.asterisk import _run_build;"
         f"_run_build([{str(script)!r}], Path('log'), lambda line: print(line, flush=True))"
     )

@@ -1,10 +1,13 @@
 """The real thing: `bin/up` on ports and a folder of its own, from READY through kill -9 to the second start."""
 
 import os
+import re
 import signal
+import socket
 import stat
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -51,6 +54,28 @@ def still_there(one: Up, binding_id: str) -> bool:
         return False
 
 
+def log_in(one: Up) -> None:
+    """With the credentials, and the code that came to a handset the way of every text."""
+    outbox = Path(one.credentials["sms_outbox"])
+
+    def code() -> str | None:
+        found = re.findall(r"인증번호 (\d{6})", outbox.read_text() if outbox.exists() else "")
+        return found[-1] if found else None
+
+    with httpx.Client(base_url=f"{one.credentials['base_url']}/console", timeout=60, follow_redirects=True) as browser:
+
+        def send(path: str, page: httpx.Response, **fields: str | None) -> httpx.Response:
+            token = re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)
+            assert token is not None
+            return browser.post(path, data={"csrf": token[1], **fields})
+
+        credentials = {"login": one.credentials["console_login"], "password": one.credentials["console_password"]}
+        page = send("/login", browser.get("/login"), **credentials)
+        until(lambda: code() is not None, one.process)
+        page = send("/login/code", page, code=code())
+        assert "임시 비밀번호로 로그인하셨습니다" in page.text
+
+
 def test_from_ready_to_ctrl_c(up: Start) -> None:
     one = up()
     assert one.ready == f"READY {one.credentials['base_url']}"
@@ -58,6 +83,7 @@ def test_from_ready_to_ctrl_c(up: Start) -> None:
     assert stat.S_IMODE((one.run_dir / "credentials.json").stat().st_mode) == 0o600
     with one.client() as client:
         binding_id = allocate(client)
+    log_in(one)
 
     parts = one.parts()
     one.process.send_signal(signal.SIGINT)
@@ -79,9 +105,9 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(up: Start) -> None:
     until(lambda: len(one.api_processes() - {victim}) == 2, one.process)
     until(lambda: still_there(one, binding_id), one.process)
 
-    postmaster = next(part for part in one.parts() if part.name() == "postgres")
+    [postmaster] = one.named("postgres")
     postmaster.kill()
-    until(lambda: any(part.name() == "postgres" and part != postmaster for part in one.parts()), one.process)
+    until(lambda: any(part != postmaster for part in one.named("postgres")), one.process)
     until(lambda: still_there(one, binding_id), one.process)
 
 
@@ -147,4 +173,36 @@ def test_servers_of_the_operator_are_used_and_not_started(
     assert one.credentials["database_url"] == database_url
     with one.client() as client:
         allocate(client)
-    assert not {"postgres", "redis-server"} & {part.name() for part in one.parts()}
+    assert not one.named("postgres") + one.named("redis-server")
+
+
+def apart(kind: socket.SocketKind, distance: int) -> int:
+    """A free port, with another one that far above it."""
+    while True:
+        with socket.socket(socket.AF_INET, kind) as low, socket.socket(socket.AF_INET, kind) as high:
+            low.bind(("127.0.0.1", 0))
+            port: int = low.getsockname()[1]
+            with suppress(OSError, OverflowError):
+                high.bind(("127.0.0.1", port + distance))
+                return port
+
+
+def test_a_second_asterisk_by_a_setting(
+    environment: dict[str, str], up: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """READY comes once both bridges are connected to both; a killed one comes back."""
+    named = {
+        "VNS_ASTERISKS": "2",
+        "VNS_AMI_PORT": str(apart(socket.SOCK_STREAM, 1)),
+        "VNS_SIP_PORT": str(apart(socket.SOCK_DGRAM, 10)),
+    }
+    for name, value in named.items():
+        monkeypatch.setitem(environment, name, value)
+    one = up()
+    assert one.ready.startswith("READY ")
+    before = one.named("asterisk")
+    assert len(before) == 2
+    doors = {door.laddr.port for part in before for door in part.net_connections("udp4")}
+    assert {int(named["VNS_SIP_PORT"]), int(named["VNS_SIP_PORT"]) + 10} <= doors
+    before[1].kill()
+    until(lambda: len([part for part in one.named("asterisk") if part != before[1]]) == 2, one.process)

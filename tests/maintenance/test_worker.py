@@ -1,18 +1,29 @@
 """What the worker writes down, seals and clears."""
 
+from pathlib import Path
+from uuid import uuid4
+
 import asyncpg
 import pytest
 
 from tests.core_world import World, request
+from tests.prompts.test_audio import tone
+from vns.abuse.settings import AbuseSettings
 from vns.bindings.rules import Status
 from vns.maintenance import seals
 from vns.maintenance.worker import CLEARED_AT_ONCE, Worker
 from vns.pools.rules import PoolChange, Service
+from vns.recordings.retention import Retention
+from vns.recordings.service import Recordings
+from vns.recordings.settings import RecordingSettings
+from vns.senders.rules import Policy as SenderPolicy
+from vns.senders.rules import Proof
+from vns.senders.service import Senders
 
 
 async def _round(world: World) -> None:
     async with world.db.connection() as connection:
-        await Worker(world.db, world.clock).round(connection)
+        await Worker(world.db, world.clock, AbuseSettings().policy()).round(connection)
 
 
 async def _events(world: World, event: str) -> list[asyncpg.Record]:
@@ -132,7 +143,7 @@ async def _stored(world: World) -> int:
 
 async def test_a_pool_that_runs_low_is_told_of_once(world: World) -> None:
     await world.pool("0504-5000-0000", "0504-5000-0009", Service.PERSONAL, name="low", low_water=9)
-    worker = Worker(world.db, world.clock)
+    worker = Worker(world.db, world.clock, AbuseSettings().policy())
     for _ in range(3):
         await world.allocate(pool="low")
         world.clock.move(minutes=2)
@@ -163,3 +174,63 @@ async def test_what_is_free_is_counted_as_the_pool_counts_it(world: World, *, re
     told = [event["data"] for event in await _events(world, "pool.low") if event["subject"] == pool.id]
     assert told == [{"free": expected, "low_water": 20}]
     assert expected == (0 if reached else 5)
+
+
+async def test_recorded_calls_are_erased_when_their_time_is_over(world: World, tmp_path: Path) -> None:
+    settings = RecordingSettings(recording_store_dir=tmp_path / "store", recording_retention_days=7)
+    recordings = Recordings(world.db, world.keyring, world.clock, settings)
+    clear = tmp_path / "call.wav"
+    clear.write_bytes(tone(8_000, 0.5))
+    await recordings.seal(clear, uuid4())
+    await recordings.register("a")
+    worker = Worker(
+        world.db, world.clock, AbuseSettings().policy(), retention=Retention(world.db, world.clock, settings)
+    )
+    async with world.db.connection() as connection:
+        await worker.round(connection)
+        assert await _events(world, "recording.erased") == []
+        world.clock.move(days=7)
+        await worker.round(connection)
+        assert await connection.fetchval("select wrapped_key from recordings") is None
+    assert len(await _events(world, "recording.erased")) == 1
+    assert _files(tmp_path / "store") == []
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_counts_of_past_days_are_cleared_and_refusals_of_texts_are_not(world: World) -> None:
+    tables = ("auto_replies", "sender_days", "sender_codes", "opt_outs")
+    now = world.clock.now()
+    async with world.db.connection() as connection:
+        await connection.execute("insert into auto_replies values (1, $1, $2)", bytes(16), now.date())
+        await connection.execute("insert into sender_days values (1, $1, 1)", now.date())
+        await connection.execute("insert into sender_codes values ($1, $2)", bytes(16), now)
+        await connection.execute("insert into opt_outs values ($1, $2, null, $3)", world.mall.tenant_id, bytes(16), now)
+
+    async def left() -> list[int]:
+        async with world.db.connection() as connection:
+            return [await connection.fetchval(f"select count(*) from {table}") for table in tables]  # noqa: S608
+
+    await _round(world)
+    assert await left() == [1, 1, 1, 1]
+    world.clock.move(days=2)
+    await _round(world)
+    assert await left() == [1, 1, 0, 1]
+    world.clock.move(days=32)
+    await _round(world)
+    assert await left() == [0, 0, 0, 1]
+
+
+async def test_the_end_of_a_proof_is_told_of(world: World) -> None:
+    senders = Senders(world.db, world.keyring, world.clock)
+    await senders.set_policy("test", world.mall.tenant_id, SenderPolicy(proof=Proof.LISTED))
+    own = await senders.register("test", world.mall.tenant_id, "02-1234-5678")
+    await _round(world)
+    assert await _events(world, "sender.expiring") == []
+    world.clock.move(days=350)
+    await _round(world)
+    world.clock.move(days=1)
+    await _round(world)
+    assert [event["subject"] for event in await _events(world, "sender.expiring")] == [own.id]

@@ -86,8 +86,8 @@ async def test_a_release_that_comes_between_decision_and_record_wins(world: Worl
     pair = await world.pair()
 
     class Overtaken(Router):
-        async def route(self, connection: Any, question: Any, *, connect: bool = True) -> Any:
-            routed = await super().route(connection, question, connect=connect)
+        async def route(self, connection: Any, question: Any, **more: Any) -> Any:
+            routed = await super().route(connection, question, **more)
             await world.bindings.release(world.mall, pair.id)
             return routed
 

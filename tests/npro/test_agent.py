@@ -1,21 +1,15 @@
 """The agent on real tables, PostgreSQL and MariaDB; the link is scripted: every outcome can be had on demand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import text
 
 from sms_relay.agent.service import Agent, AgentConfig
 from sms_relay.links.interface import (
-    Carrier,
-    IncomingHandler,
     Outgoing,
-    Receipt,
-    ReceiptHandler,
     ReceiptState,
     SubmitOutcome,
     SubmitStatus,
@@ -23,89 +17,7 @@ from sms_relay.links.interface import (
 )
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
-
-Submit = Callable[[Outgoing], Awaitable[SubmitOutcome]]
-Shown = tuple[int, str | None, int | None, str | None]
-FAST = AgentConfig(window=8, poll_seconds=0.02, mover_seconds=0.02, ping_seconds=0.2, move=False)
-
-
-class ScriptedLink:
-    """Answers each submit as `answer` says; takes everything unless told otherwise."""
-
-    on_incoming: IncomingHandler | None = None
-    on_receipt: ReceiptHandler | None = None
-    name = "scripted"
-    window = 8
-    carrier = Carrier.LGT
-
-    def __init__(self, answer: Submit | None = None) -> None:
-        self.sent: list[Outgoing] = []
-        self.connected = True
-        self._answer = answer or self.take
-
-    async def take(self, outgoing: Outgoing) -> SubmitOutcome:
-        return SubmitOutcome(status=SubmitStatus.ACCEPTED, message_ids=(f"id-{outgoing.id}",))
-
-    async def submit(self, outgoing: Outgoing) -> SubmitOutcome:
-        self.sent.append(outgoing)
-        return await self._answer(outgoing)
-
-    async def run(self) -> None:
-        await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def running(
-    database: NproDatabase, link: ScriptedLink, config: AgentConfig = FAST, clock: KoreanClock | None = None
-) -> AsyncIterator[Agent]:
-    agent = Agent(database, [link], config, clock or KoreanClock())
-    task = asyncio.create_task(agent.run())
-    try:
-        yield agent
-        assert not task.done(), "the agent ended by itself"
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def key_of(inserted: Any) -> int:
-    return int(inserted[0])
-
-
-async def add(database: NproDatabase, **columns: object) -> int:
-    values = {"CUR_STATE": 0, "CALL_TO": "01012345678", "CALL_FROM": "07012345678", "SMS_TXT": "안녕", "MSG_TYPE": 4}
-    async with database.transaction() as connection:
-        done = await connection.execute(insert(database.tables.data), {**values, **columns})
-        return key_of(done.inserted_primary_key)
-
-
-async def row(database: NproDatabase, seq: int) -> Shown | None:
-    data = database.tables.data
-    async with database.transaction() as connection:
-        found = (await connection.execute(select(data).where(data.c.MSG_SEQ.in_([seq])))).one_or_none()
-    return None if found is None else (found.CUR_STATE, found.RSLT_CODE2, found.RSLT_CODE, found.RSLT_NET)
-
-
-async def becomes(database: NproDatabase, seq: int, *expected: Shown | None) -> None:
-    """Asks again until the row looks as expected; the time limit is the failure."""
-    seen: Shown | None = None
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                seen = await row(database, seq)
-                if seen in expected:
-                    return
-    except TimeoutError:
-        pytest.fail(f"row {seq} stayed {seen}, expected {expected}")
-
-
-def receipt(message_id: str, state: ReceiptState = ReceiptState.DELIVERED, error: str = "") -> Receipt:
-    return Receipt(
-        message_id=message_id, state=state, error_code=error, carrier=Carrier.LGT, done_at=None, link="scripted"
-    )
-
-
-SENT = (2, None, None, None)
+from tests.npro.agents import FAST, SENT, ScriptedLink, add, becomes, receipt, row, running
 
 
 async def test_a_row_is_sent_and_its_receipt_makes_it_final(database: NproDatabase) -> None:
@@ -118,6 +30,21 @@ async def test_a_row_is_sent_and_its_receipt_makes_it_final(database: NproDataba
         ]
         await agent.handle_receipt(receipt(f"id-{seq}"))
         assert await row(database, seq) == (3, "0", 0, "LGT")
+
+
+URLS = [
+    ("http://a.example/길?a=1 봄 세일", "봄 세일\nhttp://a.example/길?a=1"),
+    ("HTTPS://a.example:8443 제목", "제목\nHTTPS://a.example:8443"),
+    ("www.a.example 제목", "제목\nwww.a.example"),
+]
+
+
+@pytest.mark.parametrize(("typed", "sent"), URLS)
+async def test_an_address_goes_out_under_its_title(database: NproDatabase, typed: str, sent: str) -> None:
+    link = ScriptedLink()
+    async with running(database, link):
+        await becomes(database, await add(database, MSG_TYPE=5, SMS_TXT=typed), SENT)
+    assert [one.text for one in link.sent] == [sent]
 
 
 RECEIPTS = [
@@ -151,8 +78,14 @@ REFUSED = [
     ({"SMS_TXT": None}, "q", 104),
     ({"SMS_TXT": "가" * 46}, "o", 105),
     ({"MSG_TYPE": 9}, "q", 107),
-    ({"MSG_TYPE": 5, "SMS_TXT": "http://a.example 제목"}, "z", 108),
+    ({"MSG_TYPE": 5, "SMS_TXT": ""}, "q", 104),
+    ({"MSG_TYPE": 5, "SMS_TXT": "http://a.example"}, "q", 116),
+    ({"MSG_TYPE": 5, "SMS_TXT": "http://a.example "}, "q", 116),
+    ({"MSG_TYPE": 5, "SMS_TXT": "제목 http://a.example"}, "q", 116),
+    ({"MSG_TYPE": 5, "SMS_TXT": "ftp://a.example 제목"}, "q", 116),
+    ({"MSG_TYPE": 5, "SMS_TXT": "http://a.example " + "가" * 37}, "o", 105),
     ({"MSG_TYPE": 6, "CONT_SEQ": 4711}, "x", 110),
+    ({"MSG_TYPE": 7, "CONT_SEQ": 4711}, "x", 110),
 ]
 
 
@@ -267,41 +200,6 @@ async def test_reserved_rows_wait_and_rows_reserved_long_ago_are_not_sent(databa
         assert await row(database, later) == (0, None, None, None)
         clock.ahead = timedelta(minutes=5, seconds=1)
         await becomes(database, later, SENT)
-
-
-async def content(database: NproDatabase, **columns: object) -> int:
-    async with database.transaction() as connection:
-        values = {"FILE_CNT": 1, "MMS_SUBJECT": "제목", **columns}
-        done = await connection.execute(insert(database.tables.contents), values)
-        return key_of(done.inserted_primary_key)
-
-
-async def test_a_long_text_is_sent_from_its_content_row(database: NproDatabase) -> None:
-    link = ScriptedLink()
-    body = "긴 글 " * 200
-    async with running(database, link):
-        cont = await content(database, MMS_BODY=body)
-        seq = await add(database, MSG_TYPE=6, CONT_SEQ=cont)
-        await becomes(database, seq, SENT)
-    assert [(one.kind.value, one.text) for one in link.sent] == [("lms", body)]
-
-
-CONTENTS = [
-    ({"MMS_BODY": "가" * 1001}, "o", 106),
-    ({"MMS_BODY": None}, "q", 104),
-    ({"MMS_BODY": "글", "FILE_NAME1": "/var/mms/1.jpg", "FILE_TYPE1": "IMG"}, "z", 109),
-]
-
-
-@pytest.mark.parametrize(("columns", "code", "detail"), CONTENTS, ids=lambda value: str(value)[:40])
-async def test_contents_that_cannot_be_sent_say_why(
-    database: NproDatabase, columns: dict[str, object], code: str, detail: int
-) -> None:
-    link = ScriptedLink()
-    async with running(database, link):
-        seq = await add(database, MSG_TYPE=6, CONT_SEQ=await content(database, **columns))
-        await becomes(database, seq, (3, code, detail, "ETC"))
-    assert link.sent == []
 
 
 async def in_parts(outgoing: Outgoing) -> SubmitOutcome:

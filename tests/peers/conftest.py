@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import pytest
 from sms_relay.links.smpp.config import SmppLinkConfig
 from sms_relay.links.smpp.link import SmppLink
 from tests.links.smpp_inbox import PATIENCE, Inbox
+from tests.npro.databases import npro_postgres_url
+
+__all__ = ["npro_postgres_url"]
 
 HERE = Path(__file__).parent
 
@@ -65,6 +69,13 @@ class NpmSmsc:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"order": order, **fields}).encode() + b"\n")
 
+    async def end(self) -> None:
+        """The program ends, connections with it; also a second time."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(PATIENCE):
+            await self._process.communicate()
+
 
 async def read_event(process: Process) -> dict[str, Any]:
     assert process.stdout is not None
@@ -75,14 +86,20 @@ async def read_event(process: Process) -> dict[str, Any]:
     return event
 
 
-@pytest.fixture
-async def npm_smsc(node_modules: None) -> AsyncIterator[NpmSmsc]:
+@asynccontextmanager
+async def running_npm_smsc() -> AsyncIterator[NpmSmsc]:
     process = await asyncio.create_subprocess_exec(
         "node", str(HERE / "smsc.js"), "vns", "secret", stdin=PIPE, stdout=PIPE
     )
     listening = await read_event(process)
-    yield NpmSmsc(process, listening["port"])
-    assert process.stdin is not None
-    process.stdin.close()
-    async with asyncio.timeout(PATIENCE):
-        await process.communicate()
+    smsc = NpmSmsc(process, listening["port"])
+    try:
+        yield smsc
+    finally:
+        await smsc.end()
+
+
+@pytest.fixture
+async def npm_smsc(node_modules: None) -> AsyncIterator[NpmSmsc]:
+    async with running_npm_smsc() as smsc:
+        yield smsc

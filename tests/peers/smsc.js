@@ -2,7 +2,8 @@
 //
 // Events: {event: "listening", port}, "bound", "refused", "submit" (with its fields), "answered" (a deliver_sm's
 // answer), "closed". Orders: {order: "deliver", ...fields}, {order: "cut"}, {order: "unbind"}.
-// Every submit_sm is answered; when a receipt is asked for it follows, or comes first where the text says "early".
+// Every submit_sm is answered; when a receipt is asked for it follows, or comes first where the recipient ends in 99.
+// A recipient that ends in 7777 is refused as ESME_RTHROTTLED ("throttled").
 "use strict";
 const readline = require("readline");
 const smpp = require("smpp");
@@ -24,6 +25,11 @@ function receipt(session, pdu, id) {
 }
 
 function submit(session, pdu) {
+  if (pdu.destination_addr.endsWith("7777")) {
+    say("throttled");
+    session.send(pdu.response({ command_status: smpp.ESME_RTHROTTLED }));
+    return;
+  }
   const id = (number++).toString(16).toUpperCase();
   const content = pdu.short_message.message;
   const payload = pdu.message_payload && pdu.message_payload.message;

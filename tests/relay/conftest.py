@@ -49,7 +49,7 @@ class Process:
         """SIGTERM; returns the exit status, and fails if there is none in time."""
         assert self._running is not None
         self._running.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self._running.wait()
 
     async def exit_status(self) -> int:
@@ -61,6 +61,11 @@ class Process:
     async def end(self) -> None:
         if self._running is not None and self._running.returncode is None:
             await self.kill()
+
+    @property
+    def pid(self) -> int:
+        assert self._running is not None
+        return self._running.pid
 
     @property
     def ended(self) -> bool:

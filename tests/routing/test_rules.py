@@ -9,7 +9,18 @@ import pytest
 from vns.bindings.rules import CallerId, Channel, Side, Status
 from vns.numbering.rules import parse
 from vns.pools.rules import Mode
-from vns.routing.rules import REFUSALS, BindingFacts, Connect, Facts, Presented, Question, Reason, Refuse, decide
+from vns.routing.decision import decide
+from vns.routing.rules import (
+    REFUSALS,
+    BindingFacts,
+    Connect,
+    Facts,
+    Presented,
+    Question,
+    Reason,
+    Refuse,
+    Target,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CALLER = parse("010-3333-4444")
@@ -44,7 +55,7 @@ class Case:
 
     says: str
     facts: Facts
-    expected: Reason | tuple[Side, Presented]
+    expected: Reason | tuple[Target, Presented]
     asked: dict[str, object] = field(default_factory=dict)
 
 
@@ -52,22 +63,22 @@ CASES = [
     Case("no Korean number", Facts(in_pool=False), Reason.UNALLOCATED, {"vn": None}),
     Case("in no pool", Facts(in_pool=False), Reason.UNALLOCATED),
     Case("free", Facts(in_pool=True), Reason.UNALLOCATED),
-    Case("one-way", Facts(in_pool=True, binding=binding()), (Side.REAL, Presented.CALLER)),
+    Case("one-way", Facts(in_pool=True, binding=binding()), (Target.REAL, Presented.CALLER)),
     Case(
         "one-way showing the VN",
         Facts(in_pool=True, binding=binding(caller_id=CallerId.VIRTUAL)),
-        (Side.REAL, Presented.VIRTUAL_NUMBER),
+        (Target.REAL, Presented.VIRTUAL_NUMBER),
     ),
     Case(
         "one-way with Privacy",
         Facts(in_pool=True, binding=binding()),
-        (Side.REAL, Presented.VIRTUAL_NUMBER),
+        (Target.REAL, Presented.VIRTUAL_NUMBER),
         {"show_caller": False},
     ),
     Case(
         "one-way, an emergency service calls",
         Facts(in_pool=True, binding=binding()),
-        (Side.REAL, Presented.VIRTUAL_NUMBER),
+        (Target.REAL, Presented.VIRTUAL_NUMBER),
         {"caller": parse("112")},
     ),
     Case("one-way, withheld", Facts(in_pool=True, binding=binding()), Reason.NOT_A_PARTY, {"caller": None}),
@@ -91,11 +102,11 @@ CASES = [
         Reason.ENDED,
         {"caller": None},
     ),
-    Case("pair, real calls", Facts(in_pool=True, binding=pair()), (Side.PEER, Presented.VIRTUAL_NUMBER)),
+    Case("pair, real calls", Facts(in_pool=True, binding=pair()), (Target.PEER, Presented.VIRTUAL_NUMBER)),
     Case(
         "pair, peer calls",
         Facts(in_pool=True, binding=pair(caller_is=Side.PEER)),
-        (Side.REAL, Presented.VIRTUAL_NUMBER),
+        (Target.REAL, Presented.VIRTUAL_NUMBER),
     ),
     Case("own pair ended", Facts(in_pool=True, binding=pair(**OVER), rests_until=RESTING, others=True), Reason.ENDED),
     Case("own pair ended long ago", Facts(in_pool=True, binding=pair(**OVER), rests_until=RESTED), Reason.ENDED),

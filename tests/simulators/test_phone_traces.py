@@ -1,5 +1,6 @@
 """sipp's message trace, read while it is being written."""
 
+from simulators.phones.carrier import own_messages
 from simulators.phones.traces import Message, read_trace
 
 INVITE = (
@@ -37,3 +38,12 @@ def test_every_beginning_of_a_trace_can_be_read() -> None:
 def test_a_message_cut_short_has_no_media() -> None:
     assert Message(True, INVITE.partition("m=")[0]).media is None
     assert Message(True, "INVITE").method == ""
+
+
+def test_the_end_of_a_call_that_a_phone_never_heard_of_is_not_its_own() -> None:
+    def message(line: str, call: str, sequence: str) -> Message:
+        return Message(True, f"{line}\r\nCall-ID: {call}\r\nCSeq: {sequence}\r\n")
+
+    own = (message("INVITE sip:1@h SIP/2.0", "a", "1 INVITE"), message("BYE sip:1@h SIP/2.0", "a", "2 BYE"))
+    others = (message("BYE sip:1@h SIP/2.0", "b", "2 BYE"), message("OPTIONS sip:1@h SIP/2.0", "c", "1 OPTIONS"))
+    assert own_messages((*own, *others)) == (*own, others[1])

@@ -30,6 +30,11 @@ REVOKE_KEY = "update api_keys set revoked_at = $2 where id = $1"
 INSERT_GRANT = """
 insert into delivery_grants (courier_id, mall_id) values ($1, $2) on conflict do nothing returning true
 """
+SELECT_GRANTS = """
+select c.code as courier, m.code as mall
+from delivery_grants g join tenants c on c.id = g.courier_id join tenants m on m.id = g.mall_id
+order by c.code, m.code
+"""
 DELETE_GRANT = "delete from delivery_grants where courier_id = $1 and mall_id = $2 returning true"
 
 # Everything that is decided from a key, in one row.
@@ -40,3 +45,15 @@ select t.id as tenant_id, t.code, t.kind, t.status, t.max_live_bindings, t.reque
 from api_keys k join tenants t on t.id = k.tenant_id
 where k.secret_hash = $1
 """
+
+# The condition is that of two partial indexes, word for word.
+_ACTS = """
+select j.at, t.code as tenant, j.actor, j.event, j.subject, j.data, j.txid::text::bigint as txid, j.id
+from journal j left join tenants t on t.id = j.tenant_id
+where j.event !~ '^(binding\\.(created|released|expired|consumed)|call\\.|message\\.)'
+  and (j.txid, j.id) < ($1::bigint::text::xid8, $2::bigint){more}
+order by j.txid desc, j.id desc
+limit $3
+"""
+ACTS = _ACTS.format(more="")
+ACTS_OF_TENANT = _ACTS.format(more=" and j.tenant_id = $4")

@@ -39,8 +39,13 @@ class Scope(StrEnum):
     DELIVERIES_READ = "deliveries:read"
     CALLS_READ = "calls:read"
     MESSAGES_READ = "messages:read"
+    MESSAGES_WRITE = "messages:write"
     POOLS_READ = "pools:read"
     POOLS_WRITE = "pools:write"
+    RULES_WRITE = "rules:write"
+    RECORDINGS_READ = "recordings:read"
+    SENDERS_READ = "senders:read"
+    SENDERS_WRITE = "senders:write"
 
 
 SCOPES_OF: Final[dict[TenantKind, frozenset[Scope]]] = {
@@ -50,7 +55,12 @@ SCOPES_OF: Final[dict[TenantKind, frozenset[Scope]]] = {
             Scope.BINDINGS_READ,
             Scope.CALLS_READ,
             Scope.MESSAGES_READ,
+            Scope.MESSAGES_WRITE,
             Scope.POOLS_READ,
+            Scope.RULES_WRITE,
+            Scope.RECORDINGS_READ,
+            Scope.SENDERS_READ,
+            Scope.SENDERS_WRITE,
         }
     ),
     TenantKind.COURIER: frozenset({Scope.DELIVERIES_READ}),
@@ -61,6 +71,7 @@ SCOPES_OF: Final[dict[TenantKind, frozenset[Scope]]] = {
             Scope.MESSAGES_READ,
             Scope.POOLS_READ,
             Scope.POOLS_WRITE,
+            Scope.RULES_WRITE,
         }
     ),
 }

@@ -159,6 +159,11 @@ class Access:
         """Idempotent. Raises NotFound, InvalidRequest."""
         await self._change_grant(actor, courier, mall, queries.DELETE_GRANT, "delivery_grant.removed")
 
+    async def list_grants(self) -> list[tuple[str, str]]:
+        """Who may look up whose deliveries: codes of couriers and malls."""
+        async with self._db.connection() as connection:
+            return [(row["courier"], row["mall"]) for row in await connection.fetch(queries.SELECT_GRANTS)]
+
     async def _change_grant(
         self, actor: str, courier: UUID | str, mall: UUID | str, statement: str, event: str
     ) -> None:

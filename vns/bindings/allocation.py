@@ -18,11 +18,14 @@ from vns.bindings.numbers import Pair, Taken, TakenNumbers
 from vns.bindings.records import binding_of
 from vns.bindings.rules import (
     DEFAULT_SERVICE,
+    EXCLUSIVE_MODES,
     FOREVER,
+    PLAIN_MODES,
     Allocation,
     AllocationRequest,
     Binding,
     CallerId,
+    Ring,
     Side,
     Status,
     absolute_end,
@@ -30,6 +33,7 @@ from vns.bindings.rules import (
     effective_end,
     end_of_quarantine,
     lock_key,
+    member_context,
 )
 from vns.crypto.rules import KeyRing
 from vns.errors import (
@@ -38,13 +42,15 @@ from vns.errors import (
     ModeNotSupported,
     NotFound,
     NumberNotMappable,
+    PairInUse,
     PoolExhausted,
     QuotaExceeded,
     VnsError,
 )
 from vns.numbering.rules import digits_of
-from vns.pools.rules import DEFAULT_MODES, Mode, Pool
+from vns.pools.rules import DEFAULT_MODES, ManagedBy, Mode, Pool
 from vns.pools.service import load_pools, open_pools
+from vns.rulebook.documents import Document, shown
 
 ANSWERS_KEPT = timedelta(hours=24)
 
@@ -66,9 +72,12 @@ class Item:
     id: UUID = field(default_factory=uuids.uuid7)
     real_index: bytes = b""
     peer_index: bytes | None = None
+    member_indexes: tuple[bytes, ...] = ()
     answer: Allocation | VnsError | None = None
     pools: tuple[Pool, ...] = ()
+    peer_pools: tuple[Pool, ...] = ()  # per_side: for the number that the real one dials
     placed: Taken | None = None
+    rules: Document | None = None  # as they are stored
     twin_of: "Item | None" = None  # an earlier item of the batch that `ensure`s the same binding
 
     @property
@@ -77,7 +86,13 @@ class Item:
 
     @property
     def parties(self) -> tuple[bytes, ...]:
-        return (self.real_index,) if self.peer_index is None else (self.real_index, self.peer_index)
+        if self.peer_index is not None:
+            return (self.real_index, self.peer_index)
+        return (self.real_index, *self.member_indexes)
+
+    @property
+    def pair(self) -> Pair:
+        return Pair(binding_id=self.id, tenant_id=self.tenant_id, mode=self.request.mode, parties=self.parties)
 
 
 class Batch:
@@ -107,9 +122,10 @@ class Batch:
             item.answer = _error_of(item, pools)
         await self._answer_ensured()
         await self._check_quotas()
+        await self._check_subscribers()
         await self._place_named()
         await self._place_exclusive()
-        await self._place_pairs()
+        await self._place_others()
         await self._write()
         self._answer_twins()
         await self._store_answers()
@@ -151,19 +167,31 @@ class Batch:
             if firsts.setdefault(same, item) is not item:
                 item.twin_of = firsts[same]
                 continue
-            named = item.request.reference is not None
-            row = await self._connection.fetchrow(
-                queries.SELECT_SAME_LIVE if named else queries.SELECT_SAME_LIVE_WITHOUT_REFERENCE,
-                item.tenant_id,
-                item.request.reference,
-                item.request.mode,
-                item.real_index,
-                item.peer_index,
-                self._now,
-            )
+            row = await self._live_same(item)
             if row is not None:
                 binding = binding_of(row, self._keyring, self._now)
                 item.answer = Allocation(binding=binding, created=False)
+
+    async def _live_same(self, item: Item) -> asyncpg.Record | None:
+        request, named = item.request, item.request.reference is not None
+        if request.mode is Mode.GROUP:
+            return await self._connection.fetchrow(
+                queries.SELECT_SAME_LIVE_GROUP if named else queries.SELECT_SAME_LIVE_GROUP_WITHOUT_REFERENCE,
+                item.tenant_id,
+                request.reference,
+                item.real_index,
+                sorted(item.member_indexes),
+                self._now,
+            )
+        return await self._connection.fetchrow(
+            queries.SELECT_SAME_LIVE if named else queries.SELECT_SAME_LIVE_WITHOUT_REFERENCE,
+            item.tenant_id,
+            request.reference,
+            request.mode,
+            item.real_index,
+            item.peer_index,
+            self._now,
+        )
 
     def _answer_twins(self) -> None:
         for item in self._items:
@@ -185,10 +213,10 @@ class Batch:
                 item.answer = QuotaExceeded("the tenant's limit of live bindings is reached")
 
     async def _place_exclusive(self) -> None:
-        """Numbers for all one-way items that do not name theirs, pool by pool."""
+        """Numbers for all items that want one alone and do not name it, pool by pool."""
         groups: dict[tuple[UUID, ...], list[Item]] = {}
         for item in self._open_items():
-            if item.request.mode is Mode.ONE_WAY and item.request.virtual_number is None:
+            if item.request.mode in EXCLUSIVE_MODES and item.request.virtual_number is None:
                 groups.setdefault(tuple(pool.id for pool in item.pools), []).append(item)
         for items in groups.values():
             waiting = items
@@ -200,31 +228,58 @@ class Batch:
             for item in waiting:
                 item.answer = PoolExhausted("no free number")
 
+    async def _check_subscribers(self) -> None:
+        """A subscriber calls out with one number, also within a batch."""
+        seen: set[bytes] = set()
+        for item in self._open_items():
+            if item.request.mode is not Mode.OUTBOUND:
+                continue
+            try:
+                if item.real_index in seen:
+                    raise PairInUse("the subscriber is in this batch already")
+                await self._numbers.release_subscriber(item.pair)
+                seen.add(item.real_index)
+            except VnsError as error:
+                item.answer = error
+
     async def _place_named(self) -> None:
         """Before all others, lest one of them is given a number that is named; rows are locked in one order."""
-        named = [item for item in self._open_items() if item.request.virtual_number is not None]
+        named = [item for item in self._open_items() if item.request.virtual_number or item.request.peer_virtual_number]
         for item in sorted(named, key=lambda item: item.request.virtual_number or 0):
-            await (self._seat(item) if item.request.mode is Mode.BIDIRECTIONAL else self._take(item))
+            await self._place(item)
 
-    async def _place_pairs(self) -> None:
+    async def _place_others(self) -> None:
         for item in self._open_items():
-            await self._seat(item)
+            await self._place(item)
 
-    async def _take(self, item: Item) -> None:
-        key = item.request.virtual_number or 0
+    async def _place(self, item: Item) -> None:
         try:
-            item.placed = await self._numbers.take_named(item.pools[0], key, item.tenant_id, item.real_index)
+            if item.request.mode in PLAIN_MODES:
+                item.placed = await self._number_for(item)
+                return
+            async with self._connection.transaction():  # what takes several places takes all of them or none
+                item.placed = await self._number_for(item)
         except VnsError as error:
             item.answer = error
 
-    async def _seat(self, item: Item) -> None:
-        pair = Pair(binding_id=item.id, tenant_id=item.tenant_id, parties=item.parties)
-        try:
-            item.placed = await self._numbers.seat_pair(
-                item.pools, item.request.virtual_number, pair, lambda pool: self._free_at(item, pool)
-            )
-        except VnsError as error:
-            item.answer = error
+    async def _number_for(self, item: Item) -> Taken:
+        request, numbers, pair = item.request, self._numbers, item.pair
+
+        def free_at(pool: Pool) -> datetime:
+            return self._free_at(item, pool)
+
+        match request.mode:
+            case Mode.PER_SIDE:
+                sides = (item.pools, request.virtual_number), (item.peer_pools, request.peer_virtual_number)
+                return await numbers.seat_sides(sides, pair, free_at)
+            case Mode.EXTENSION:
+                return await numbers.take_extension(
+                    item.pools, request.virtual_number, pair, request.extension, free_at
+                )
+            case Mode.BIDIRECTIONAL | Mode.GROUP:
+                return await numbers.seat_pair(item.pools, request.virtual_number, pair, free_at)
+            case _:  # without a name they have been placed together
+                return await numbers.take_named(item.pools[0], request.virtual_number or 0, pair)
 
     def _ends_at(self, item: Item, pool: Pool) -> datetime:
         return effective_end(item.request.expires_at, _ttl(item.request, pool), self._now)
@@ -237,12 +292,33 @@ class Batch:
         written = [(item, item.placed) for item in self._items if item.answer is None and item.placed is not None]
         if not written:
             return
-        rows = [self._row(item, placed) for item, placed in written]
-        await self._connection.execute(
-            queries.WRITE_ALLOCATIONS, *(list(column) for column in zip(*rows, strict=True)), self._now
-        )
+        plain = [self._row(item, placed) for item, placed in written if item.request.mode in PLAIN_MODES]
+        others = [
+            (*self._row(item, placed), placed.peer_vn, placed.extension, _ring(item.request))
+            for item, placed in written
+            if item.request.mode not in PLAIN_MODES
+        ]
+        for statement, rows in ((queries.WRITE_ALLOCATIONS, plain), (queries.WRITE_MODES, others)):
+            if rows:
+                await self._connection.execute(statement, *map(list, zip(*rows, strict=True)), self._now)
+        await self._write_members([item for item, _ in written if item.member_indexes])
+        await self._write_rules([item for item, _ in written if item.rules is not None])
         for item, placed in written:
             item.answer = Allocation(binding=self._binding(item, placed), created=True)
+
+    async def _write_members(self, items: Sequence[Item]) -> None:
+        rows = [
+            (item.id, position, self._keyring.encrypt(member.digits, context=member_context(item.id, party)), party)
+            for item in items
+            for position, (member, party) in enumerate(zip(item.request.members, item.member_indexes, strict=True))
+        ]
+        if rows:
+            await self._connection.execute(queries.INSERT_MEMBERS, *map(list, zip(*rows, strict=True)))
+
+    async def _write_rules(self, items: Sequence[Item]) -> None:
+        if items:
+            columns = [item.id for item in items], [item.rules for item in items]
+            await self._connection.execute(queries.SET_RULES, *columns)
 
     def _row(self, item: Item, placed: Taken) -> tuple[object, ...]:
         request, pool = item.request, placed.pool
@@ -292,6 +368,11 @@ class Batch:
             caller_id=_caller_id(request),
             created_at=self._now,
             ended_at=None,
+            rules=shown(item.rules),
+            peer_vn=placed.peer_vn,
+            extension=placed.extension,
+            members_masked=tuple(member.masked for member in request.members) or None,
+            ring=_ring(request),
         )
 
     async def _store_answers(self) -> None:
@@ -316,11 +397,15 @@ class Batch:
 
 def _error_of(item: Item, pools: Sequence[Pool]) -> VnsError | None:
     """Chooses the pools that may serve the item; the error if there is none, or a party is a VN of ours."""
-    for number in (item.request.real_number, item.request.peer_number):
+    for number in (item.request.real_number, item.request.peer_number, *item.request.members):
         if number is not None and any(number.key in pool for pool in pools):
             return NumberNotMappable("a party is a virtual number itself")
+    open_to_tenant = open_pools(pools, item.tenant_id)
     try:
-        item.pools = tuple(choose_pools(item.request, open_pools(pools, item.tenant_id)))
+        item.pools = tuple(choose_pools(item.request, open_to_tenant))
+        if item.request.mode is Mode.PER_SIDE:
+            other_side = replace(item.request, virtual_number=item.request.peer_virtual_number)
+            item.peer_pools = tuple(choose_pools(other_side, open_to_tenant))
     except VnsError as error:
         return error
     return None
@@ -351,18 +436,24 @@ def choose_pools(request: AllocationRequest, pools: Sequence[Pool]) -> list[Pool
     if service is not None:
         candidates = [pool for pool in candidates if pool.service is service]
     offering = [pool for pool in candidates if pool.offers(request.mode)]
+    if request.mode is Mode.OUTBOUND:
+        offering = [pool for pool in offering if pool.sms_sender_proof is not None]  # nothing unproven is presented
     if not offering and (candidates or (service is not None and request.mode not in DEFAULT_MODES[service])):
         raise ModeNotSupported(f"mode {request.mode} is not offered by the numbers asked for")
     unlocked = [pool for pool in offering if not pool.locked]
+    if request.virtual_number is None:
+        unlocked = [pool for pool in unlocked if pool.managed_by is ManagedBy.PLATFORM]
+        if not unlocked and any(pool.managed_by is ManagedBy.CUSTOMER for pool in offering):
+            raise InvalidRequest("numbers of this block are given out by their owner: name a virtual_number")
     if not unlocked:
         raise PoolExhausted("no open pool has numbers of this kind")
     return unlocked
 
 
 def _locks_of(item: Item) -> Iterable[int]:
-    """Advisory locks: the parties of a pair, the reference of an `ensure`, the tenant of a limited quota."""
-    if item.peer_index is not None:
-        yield from (lock_key(item.real_index), lock_key(item.peer_index))
+    """Advisory locks: parties (not of one-way numbers), the reference of an `ensure`, the tenant of a limited quota."""
+    if item.request.mode is not Mode.ONE_WAY:
+        yield from map(lock_key, item.parties)
     if item.request.ensure:
         yield hash_lock(item.tenant_id, item.request.reference or max(item.parties).hex())
     if item.principal.max_live_bindings is not None:
@@ -381,6 +472,10 @@ def _ttl(request: AllocationRequest, pool: Pool) -> int | None:
 
 
 def _caller_id(request: AllocationRequest) -> CallerId:
-    if request.mode is Mode.BIDIRECTIONAL:
-        return CallerId.VIRTUAL
-    return request.caller_id or CallerId.CALLER
+    if request.mode in (Mode.ONE_WAY, Mode.EXTENSION):
+        return request.caller_id or CallerId.CALLER
+    return CallerId.VIRTUAL
+
+
+def _ring(request: AllocationRequest) -> Ring | None:
+    return request.ring or Ring.ORDER if request.mode is Mode.GROUP else None

@@ -9,14 +9,17 @@ from vns.bindings.rules import (
     Binding,
     CallerId,
     Channel,
+    Ring,
     Side,
     Status,
     cipher_context,
     current_status,
+    member_context,
 )
 from vns.crypto.rules import KeyRing
 from vns.numbering.rules import mask
 from vns.pools.rules import Mode
+from vns.rulebook.documents import shown
 
 
 def binding_of(row: asyncpg.Record, keyring: KeyRing, now: datetime) -> Binding:
@@ -40,6 +43,18 @@ def binding_of(row: asyncpg.Record, keyring: KeyRing, now: datetime) -> Binding:
         caller_id=CallerId(row["caller_id"]),
         created_at=row["created_at"],
         ended_at=row["ended_at"] or (row["ends_at"] if status is not Status.ACTIVE else None),
+        rules=shown(row["rules"]),
+        peer_vn=row["peer_vn"],
+        extension=row["extension"],
+        members_masked=_members(row, keyring) if row["members"] is not None else None,
+        ring=Ring(row["ring"]) if row["ring"] else None,
+    )
+
+
+def _members(row: asyncpg.Record, keyring: KeyRing) -> tuple[str, ...]:
+    return tuple(
+        mask(keyring.decrypt(blob, context=member_context(row["id"], party)))
+        for blob, party in zip(row["members"], row["member_indexes"], strict=True)
     )
 
 

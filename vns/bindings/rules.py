@@ -2,22 +2,37 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from vns.errors import ExpiresTooSoon, InvalidRequest, ModeNotSupported, SameParty
+from vns.errors import ExpiresTooSoon, InvalidRequest, SameParty
 from vns.numbering.rules import PhoneNumber, mappable
 from vns.pools.rules import MAX_INTEGER, Mode, Service, check_text
+from vns.rulebook.documents import Document, RulesChange
 
 MIN_LIFE = timedelta(seconds=60)  # an absolute expiry lies at least this far ahead
 MAX_REFERENCE = 128  # characters
 MAX_KEY = 255  # characters of an Idempotency-Key
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the schema's "never"
-BUILT_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL})
-DEFAULT_SERVICE = {Mode.ONE_WAY: Service.PERSONAL, Mode.BIDIRECTIONAL: Service.VOIP}
+MAX_MEMBERS = 50  # of a team
+DEFAULT_SERVICE = {
+    Mode.ONE_WAY: Service.PERSONAL,
+    Mode.EXTENSION: Service.PERSONAL,
+    Mode.BIDIRECTIONAL: Service.VOIP,
+    Mode.PER_SIDE: Service.VOIP,
+    Mode.GROUP: Service.VOIP,
+    Mode.OUTBOUND: Service.VOIP,
+}
+EXCLUSIVE_MODES = frozenset({Mode.ONE_WAY, Mode.OUTBOUND})  # the number is one binding's alone
+PLAIN_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL})  # without columns, rows or names of their own
+_TWO_PARTIES = frozenset({Mode.BIDIRECTIONAL, Mode.PER_SIDE})
+_SHOW_CALLERS = frozenset({Mode.ONE_WAY, Mode.EXTENSION})  # the caller's own number may be presented
+_EXTENSION = re.compile(r"[0-9]{2,8}")
 
 
 class Channel(StrEnum):
@@ -46,12 +61,23 @@ class Side(StrEnum):
     PEER = "peer"
 
 
+class Ring(StrEnum):
+    """How a team is called: one after the other, or all at once."""
+
+    ORDER = "order"
+    ALL = "all"
+
+
 BOTH_CHANNELS = frozenset(Channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationRequest:
-    """One binding asked for. Numbers are parsed; `pool` is a pool's id or name; `virtual_number` a key."""
+    """One binding asked for. Numbers are parsed; `pool` is a pool's id or name; virtual numbers are keys.
+
+    `peer_virtual_number`: per_side only, what real_number dials. `members` and `ring`: group only. `extension`: the
+    digits wished for.
+    """
 
     mode: Mode
     real_number: PhoneNumber
@@ -59,6 +85,10 @@ class AllocationRequest:
     service: Service | None = None
     pool: str | None = None
     virtual_number: int | None = None
+    peer_virtual_number: int | None = None
+    extension: str | None = None
+    members: tuple[PhoneNumber, ...] = ()
+    ring: Ring | None = None
     expires_at: datetime | None = None
     ttl_seconds: int | None = None
     expire_after_call: bool = False
@@ -66,15 +96,23 @@ class AllocationRequest:
     purpose: str = "delivery"
     channels: frozenset[Channel] = BOTH_CHANNELS
     caller_id: CallerId | None = None
+    rules: RulesChange | None = None
     ensure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingChange:
-    """What PATCH may change; None leaves a field as it is. `clear_expires_at` takes the absolute end away."""
+    """What PATCH may change; None leaves a field as it is. `clear_expires_at` takes the absolute end away.
+
+    `members` is a whole new team; `add_members` and `remove_members` change the one that is there.
+    """
 
     real_number: PhoneNumber | None = None
     peer_number: PhoneNumber | None = None
+    members: tuple[PhoneNumber, ...] | None = None
+    add_members: tuple[PhoneNumber, ...] = ()
+    remove_members: tuple[PhoneNumber, ...] = ()
+    ring: Ring | None = None
     expires_at: datetime | None = None
     clear_expires_at: bool = False
     ttl_seconds: int | None = None
@@ -83,6 +121,7 @@ class BindingChange:
     channels: frozenset[Channel] | None = None
     caller_id: CallerId | None = None
     reference: str | None = None
+    rules: RulesChange | None = None  # merged into what stands there, field by field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +144,16 @@ class Binding:
     caller_id: CallerId
     created_at: datetime
     ended_at: datetime | None
+    rules: Document | None = None  # its own, as they may be shown
+    peer_vn: int | None = None  # per_side: dialling it reaches the peer
+    extension: str | None = None
+    members_masked: tuple[str, ...] | None = None  # of a group, in ring order
+    ring: Ring | None = None
 
     @property
     def exposes(self) -> tuple[str, ...]:
         """Whose real number the other side will see."""
-        if self.mode is Mode.ONE_WAY and self.caller_id is CallerId.CALLER:
+        if self.mode in _SHOW_CALLERS and self.caller_id is CallerId.CALLER:
             return ("caller",)
         return ()
 
@@ -129,13 +173,19 @@ class Allocation:
 
 def check_request(request: AllocationRequest, now: datetime) -> None:
     """Everything about a request that needs no database. Raises the errors of the class tree under InvalidRequest."""
-    if request.mode not in BUILT_MODES:
-        raise ModeNotSupported(f"mode {request.mode} is not offered")
     mappable(request.real_number)
-    if request.mode is Mode.BIDIRECTIONAL:
-        _check_pair(request)
-    elif request.peer_number is not None:
-        raise InvalidRequest("peer_number belongs to mode bidirectional")
+    _check_peer(request)
+    _check_team(request)
+    if request.peer_virtual_number is not None:
+        _only_in(request.mode, Mode.PER_SIDE, "peer_virtual_number")
+        if request.peer_virtual_number == request.virtual_number:
+            raise InvalidRequest("virtual_number and peer_virtual_number are two numbers")
+    if request.extension is not None:
+        _only_in(request.mode, Mode.EXTENSION, "extension")
+        if not _EXTENSION.fullmatch(request.extension):
+            raise InvalidRequest("extension has 2 to 8 digits")
+    if request.caller_id is CallerId.CALLER and request.mode not in _SHOW_CALLERS:
+        raise InvalidRequest(f"mode {request.mode} always presents a virtual number")
     if not request.channels:
         raise InvalidRequest("channels must name at least one channel")
     check_text("reference", request.reference, MAX_REFERENCE)
@@ -143,14 +193,44 @@ def check_request(request: AllocationRequest, now: datetime) -> None:
     check_expiry(request.expires_at, request.ttl_seconds, now)
 
 
-def _check_pair(request: AllocationRequest) -> None:
+def _only_in(mode: Mode, owner: Mode, field: str) -> None:
+    if mode is not owner:
+        raise InvalidRequest(f"{field} belongs to mode {owner}")
+
+
+def _check_peer(request: AllocationRequest) -> None:
+    if request.mode not in _TWO_PARTIES:
+        if request.peer_number is not None:
+            raise InvalidRequest("peer_number belongs to modes bidirectional and per_side")
+        return
     if request.peer_number is None:
-        raise InvalidRequest("mode bidirectional needs peer_number")
+        raise InvalidRequest(f"mode {request.mode} needs peer_number")
     mappable(request.peer_number)
     if request.peer_number.digits == request.real_number.digits:
         raise SameParty("real_number and peer_number are the same number")
-    if request.caller_id is CallerId.CALLER:
-        raise InvalidRequest("mode bidirectional always presents the virtual number")
+
+
+def _check_team(request: AllocationRequest) -> None:
+    if request.mode is Mode.GROUP:
+        check_members(request.members, request.real_number.digits)
+        return
+    if request.members:
+        _only_in(request.mode, Mode.GROUP, "members")
+    if request.ring is not None:
+        _only_in(request.mode, Mode.GROUP, "ring")
+
+
+def check_members(members: Sequence[PhoneNumber], real_digits: str | None) -> None:
+    """A team as it may stand beside its other side. Raises InvalidRequest, SameParty, NumberNotMappable."""
+    if not 1 <= len(members) <= MAX_MEMBERS:
+        raise InvalidRequest(f"members are 1 to {MAX_MEMBERS} numbers")
+    for member in members:
+        mappable(member)
+    digits = [member.digits for member in members]
+    if len(set(digits)) < len(digits):
+        raise SameParty("a member is named twice")
+    if real_digits in digits:
+        raise SameParty("real_number is one of the members")
 
 
 def check_expiry(expires_at: datetime | None, ttl_seconds: int | None, now: datetime) -> None:
@@ -198,13 +278,55 @@ def request_fingerprint(request: AllocationRequest, index_of: "IndexOf") -> byte
     fields = asdict(request)
     fields["real_number"] = index_of(request.real_number.digits).hex()
     fields["peer_number"] = index_of(request.peer_number.digits).hex() if request.peer_number else None
+    fields["members"] = [index_of(member.digits).hex() for member in request.members]
     fields["channels"] = sorted(request.channels)
+    fields["rules"] = _rules_fingerprint(request.rules, index_of)
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).digest()
+
+
+def _rules_fingerprint(rules: RulesChange | None, index_of: "IndexOf") -> list[object] | None:
+    if rules is None:
+        return None
+    fallback = index_of(rules.fallback.digits).hex() if rules.fallback is not None else None
+    return [dict(rules.given), sorted(rules.removed), fallback]
+
+
+def seats_of(
+    mode: Mode,
+    vn: int,
+    real: bytes,
+    *,
+    peer: bytes | None = None,
+    peer_vn: int | None = None,
+    members: Sequence[bytes] = (),
+) -> set[tuple[int, bytes]]:
+    """The seats (virtual number, party) that a binding takes: where each party is known by the number it dials."""
+    match mode:
+        case Mode.BIDIRECTIONAL if peer is not None:
+            return {(vn, real), (vn, peer)}
+        case Mode.PER_SIDE if peer is not None and peer_vn is not None:
+            return {(vn, peer), (peer_vn, real)}
+        case Mode.GROUP:
+            return {(vn, real), *((vn, member) for member in members)}
+        case Mode.EXTENSION:
+            return {(vn, real)}
+        case _:
+            return set()
 
 
 def cipher_context(binding_id: UUID, side: Side) -> bytes:
     """What an encrypted number is tied to, so that it cannot be moved to another binding or side."""
     return b"binding:" + binding_id.bytes + side.encode()
+
+
+def member_context(binding_id: UUID, party: bytes) -> bytes:
+    """The same for a member of a group's team, by blind index: members change places, not numbers."""
+    return b"member:" + binding_id.bytes + party
+
+
+def last_caller_context(binding_id: UUID) -> bytes:
+    """The same for the number that the owner of an extension reaches by calling back."""
+    return b"last caller:" + binding_id.bytes
 
 
 class IndexOf(Protocol):

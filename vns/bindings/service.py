@@ -1,8 +1,9 @@
 """What tenants do with bindings: allocate, look up, change, release."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -32,10 +33,13 @@ from vns.crypto.rules import KeyRing
 from vns.errors import AmbiguousReference, InvalidRequest, NotFound, Unavailable, VnsError
 from vns.numbering.rules import digits_of
 from vns.pools.rules import check_text
+from vns.rulebook.documents import changed
+from vns.rulebook.sealing import seal
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.pages import Page, last_id, page_of, page_size
+from vns.storage.revocation import COPIES_OVER, Revocations
 
 MAX_BATCH = 1000
 TRIES = 5  # of a batch that met another transaction
@@ -70,16 +74,21 @@ class Delivery:
     vn: int
     status: Status
     expires_at: datetime | None
+    extension: str | None = None  # to be dialled after the number
 
 
 class Bindings:
     """Opens the transactions. `render` makes the body that an Idempotency-Key stores; it masks real numbers."""
 
-    def __init__(self, db: Database, keyring: KeyRing, clock: Clock, *, render: Render) -> None:
+    def __init__(
+        self, db: Database, keyring: KeyRing, clock: Clock, *, render: Render, copies: Revocations | None = None
+    ) -> None:
+        """`copies`: what bridges may have copied is taken back before a change is acknowledged. None: nobody copies."""
         self._db = db
         self._keyring = keyring
         self._clock = clock
         self._render = render
+        self._copies = copies
         self._collector = Collector[Item, Allocation](self._allocate_apart)
 
     async def close(self) -> None:
@@ -116,14 +125,18 @@ class Bindings:
     def _item(self, principal: Principal, request: AllocationRequest, key: str | None) -> Item:
         check_request(request, self._clock.now())
         check_text("Idempotency-Key", key, MAX_KEY)
-        return Item(
+        item = Item(
             principal=principal,
             request=request,
             key=key,
             fingerprint=request_fingerprint(request, self._keyring.index) if key is not None else b"",
             real_index=self._keyring.index(request.real_number.digits),
             peer_index=self._keyring.index(request.peer_number.digits) if request.peer_number else None,
+            member_indexes=tuple(self._keyring.index(member.digits) for member in request.members),
         )
+        if request.rules:
+            item.rules = changed(None, request.rules, partial(seal, self._keyring, item.id))
+        return item
 
     async def _allocate_apart(self, items: Sequence[Item]) -> Sequence[Allocation | Exception]:
         """A batch of strangers: when it fails as a whole, everybody is served alone, so that none spoils another's."""
@@ -207,7 +220,9 @@ class Bindings:
             await journal.append(connection, [entry])
 
         await self._transact(work)
-        return await self.get(principal, binding_id)
+        binding = await self.get(principal, binding_id)
+        await self._take_back([binding], self._clock.now())
+        return binding
 
     async def release(self, principal: Principal, binding_id: UUID, *, terminate_calls: bool = False) -> Binding:
         """Once this returns, the number connects nobody. Idempotent. Raises NotFound."""
@@ -223,7 +238,15 @@ class Bindings:
                 await cut_calls(connection, [binding_id], now)
             return binding_of(row, self._keyring, now)
 
-        return await self._transact(work)
+        binding = await self._transact(work)
+        await self._take_back([binding], binding.ended_at or self._clock.now())
+        return binding
+
+    async def _take_back(self, bindings: Iterable[Binding], changed_at: datetime) -> None:
+        """Raises Unavailable: the change stands, but a copy from before may be left."""
+        if self._copies is not None:
+            vns = {vn for binding in bindings for vn in (binding.vn, binding.peer_vn) if vn is not None}
+            await self._copies.revoke(vns, changed_at=changed_at)
 
     async def release_many(
         self,
@@ -239,9 +262,11 @@ class Bindings:
             raise InvalidRequest(f"at most {MAX_BATCH} items")
         for reference in references:
             check_text("reference", reference, MAX_REFERENCE)
+        just_ended: list[asyncpg.Record] = []
 
         async def work(connection: asyncpg.Connection) -> list[ReleaseOutcome]:
             now = self._clock.now()
+            just_ended.clear()
             live = await _live_matches(connection, principal.tenant_id, ids, references, virtual_numbers, now)
             everything = sorted({binding_id for found in live.values() for binding_id in found})
             await end_live(connection, everything, Status.RELEASED, now, principal.actor)
@@ -250,9 +275,26 @@ class Bindings:
             rows = await connection.fetch(queries.EXISTING_IDS, principal.tenant_id, everything)
             ended = {row["id"]: binding_of(row, self._keyring, now) for row in rows}
             given: list[Given] = [*ids, *references, *virtual_numbers]  # in their order, and each as often as it came
+            # what an earlier request ended, and may not have been able to take back
+            just_ended.extend(
+                await connection.fetch(
+                    queries.ENDED_SINCE,
+                    principal.tenant_id,
+                    list(ids),
+                    list(references),
+                    list(virtual_numbers),
+                    now - COPIES_OVER,
+                )
+                if self._copies is not None
+                else []
+            )
             return [_release_outcome(what, live.get(what), ended) for what in given]
 
-        return await self._transact(work)
+        outcomes = await self._transact(work)
+        if self._copies is not None:
+            vns = {vn for row in just_ended for vn in (row["vn"], row["peer_vn"]) if vn is not None}
+            await self._copies.revoke(vns, changed_at=self._clock.now())
+        return outcomes
 
     async def deliveries(
         self, principal: Principal, references: Sequence[str], *, tenant: str | None = None
@@ -292,7 +334,13 @@ def _delivery(reference: str, rows: Sequence[asyncpg.Record], now: datetime) -> 
         return AmbiguousReference("several malls know this reference: name one with tenant")
     row = rows[0]
     status = current_status(Status(row["status"]), row["ends_at"], now)
-    return Delivery(reference=reference, vn=row["vn"], status=status, expires_at=end_shown(row, status))
+    return Delivery(
+        reference=reference,
+        vn=row["vn"],
+        extension=row["extension"],
+        status=status,
+        expires_at=end_shown(row, status),
+    )
 
 
 def _conditions(
@@ -300,10 +348,14 @@ def _conditions(
 ) -> tuple[list[str], list[object]]:
     values: list[object] = [tenant_id]
     conditions = ["tenant_id = $1"]
-    for test, value in (("reference =", reference), ("vn =", virtual_number), ("id <", last_id(cursor))):
+    for test, value in (
+        ("reference = {}", reference),
+        ("(vn = {0} or peer_vn = {0})", virtual_number),
+        ("id < {}", last_id(cursor)),
+    ):
         if value is not None:
             values.append(value)
-            conditions.append(f"{test} ${len(values)}")
+            conditions.append(test.format(f"${len(values)}"))
     return conditions, values
 
 

@@ -1,31 +1,51 @@
 """The SQL of calls."""
 
-# A refused call. The same attempt may be asked twice (the first bridge answered too late): the second answer holds.
+# A call that is refused, or asked for digits (`in_progress` until then). The same attempt may be asked about twice (the
+# first bridge answered too late, or there were digits to collect): the last answer holds.
 INSERT_REFUSED = """
 insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, result, cause,
                    arrived_at, bridge, channel)
 values ($1, $2, $3, $4, 'none', $5, $6, $7, $8, $9, $10, $11)
 on conflict (id) do update
-   set result = excluded.result, cause = excluded.cause, bridge = excluded.bridge, direction = 'none', to_index = null,
-       to_masked = null
+   set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, result = excluded.result,
+       cause = excluded.cause, bridge = excluded.bridge, direction = 'none', to_index = null, to_masked = null,
+       caller = null, missed_call_text = false
  where calls.ended_at is null
+"""
+
+_CONNECTED = """
+insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
+                   arrived_at, bridge, channel, missed_call_text, caller)
+select $1, b.tenant_id, b.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+  from {live}
+on conflict (id) do update
+   set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, result = 'in_progress', cause = null,
+       bridge = excluded.bridge, direction = excluded.direction, to_index = excluded.to_index,
+       to_masked = excluded.to_masked, missed_call_text = excluded.missed_call_text, caller = excluded.caller
+ where calls.ended_at is null
+returning id
 """
 
 # A connected call: only while its binding is still live. The shared lock orders it against a release: either the
 # release sees this call and can cut it, or this statement sees the release and writes nothing.
-INSERT_CONNECTED = """
-insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
-                   arrived_at, bridge, channel)
-select $1, b.tenant_id, b.id, $3, $4, $5, $6, $7, $8, $9, $10, $11
-  from bindings b
- where b.id = $2 and b.status = 'active' and b.ends_at > $9
-   for share of b
-on conflict (id) do update
-   set result = 'in_progress', cause = null, bridge = excluded.bridge, direction = excluded.direction,
-       to_index = excluded.to_index, to_masked = excluded.to_masked
- where calls.ended_at is null
-returning id
-"""
+INSERT_CONNECTED = _CONNECTED.format(
+    live="bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 for share of b"
+)
+
+# The same on a number with extensions: the caller becomes whom the owner reaches by calling back.
+INSERT_CONNECTED_STRANGER = """
+with b as (
+    update bindings set last_caller = $14, last_caller_index = $5, last_caller_at = $9
+     where id = $2 and status = 'active' and ends_at > $9
+    returning id, tenant_id
+)""" + _CONNECTED.format(live="b")
+
+# A call to whom answers for a binding that has ended: there is nothing left that could end.
+INSERT_FALLBACK = _CONNECTED.format(live="bindings b where b.id = $2")
+
+# Whoever counts the calls on a number with a limit and adds one does so alone.
+LOCK_NUMBER = "select pg_advisory_xact_lock(22094, hashint8($1::bigint))"  # "VN"
+COUNT_OPEN = "select count(*) from calls where vn = $1 and ended_at is null and direction <> 'none' and id <> $2"
 
 # The bindings that finishing these calls may consume.
 LOCK_CONSUMABLE = """
@@ -41,19 +61,19 @@ select b.id
 FINISH = """
 with told as (
     select * from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-                         $7::timestamptz[], $8::integer[])
-        as t (id, result, cause, hangup_by, ringing_at, answered_at, ended_at, billed)
+                         $7::timestamptz[], $8::integer[], $9::boolean[])
+        as t (id, result, cause, hangup_by, ringing_at, answered_at, ended_at, billed, reconciled)
 )
 update calls c
    set result = t.result, cause = t.cause, hangup_by = t.hangup_by, ringing_at = t.ringing_at,
        answered_at = case when t.result = 'unknown' then c.answered_at else t.answered_at end,
-       ended_at = t.ended_at, billed_seconds = t.billed,
+       ended_at = t.ended_at, billed_seconds = t.billed, reconciled = t.reconciled, caller = null,
        arrived_at = least(c.arrived_at, t.ringing_at, t.ended_at)
   from (select told.*, b.expire_after_call
           from told join calls k on k.id = told.id left join bindings b on b.id = k.binding_id) t
  where c.id = t.id and c.ended_at is null
 returning c.id, c.tenant_id, c.binding_id, c.vn, c.result, c.answered_at, c.ended_at, c.billed_seconds,
-          coalesce(t.expire_after_call, false) as expire_after_call
+          coalesce(t.expire_after_call, false) as expire_after_call, c.missed_call_text, c.ringing_at, old.caller
 """
 
 # Calls of bindings that one answered call ends: known before the end, which may never be told.
@@ -67,16 +87,35 @@ update calls c set answered_at = t.at
 # An exclusive number tells whose they were (its live or last binding, as in a refusal); a shared one does not.
 INSERT_UNASKED = """
 insert into calls (id, tenant_id, binding_id, vn, direction, result, cause, hangup_by, arrived_at, ended_at, bridge,
-                   channel)
+                   channel, reconciled, ringing_at, answered_at, billed_seconds)
 select t.id, b.tenant_id, b.id, t.vn, 'none', t.result, t.cause, t.hangup_by, t.arrived_at, t.ended_at, t.bridge,
-       t.channel
+       t.channel, t.reconciled, t.ringing_at, t.answered_at, t.billed
   from unnest($1::uuid[], $2::bigint[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-              $8::text[], $9::text[]) as t (id, vn, result, cause, hangup_by, arrived_at, ended_at, bridge, channel)
+              $8::text[], $9::text[], $10::boolean[], $11::timestamptz[], $12::timestamptz[], $13::integer[])
+       as t (id, vn, result, cause, hangup_by, arrived_at, ended_at, bridge, channel, reconciled, ringing_at,
+             answered_at, billed)
   left join lateral (select id, tenant_id from bindings
                       where vn = t.vn and mode = 'one_way' and created_at <= t.ended_at
                       order by id desc limit 1) b on true
 on conflict (id) do nothing
 returning id, tenant_id, binding_id, vn, result, ended_at
+"""
+
+# Calls that a bridge connected by a copy while PostgreSQL was away. Their ends may have been written first (then as of
+# an attempt that nobody was asked about), or a late answer of PostgreSQL that nobody waited for any more.
+INSERT_COPIED = """
+insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked, arrived_at,
+                   bridge, channel, from_copy)
+select t.*, true
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::text[], $8::bytea[],
+              $9::text[], $10::timestamptz[], $11::text[], $12::text[]) as t
+on conflict (id) do update
+   set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, direction = excluded.direction,
+       from_index = excluded.from_index, from_masked = excluded.from_masked, to_index = excluded.to_index,
+       to_masked = excluded.to_masked, from_copy = true,
+       result = case when calls.ended_at is null then 'in_progress' else calls.result end,
+       cause = case when calls.ended_at is null then null else calls.cause end
+ where not calls.from_copy
 """
 
 # Which of these calls still wait for their end, or are not known at all.
@@ -91,8 +130,8 @@ OPEN_SINCE = "select id, channel, arrived_at from calls where ended_at is null a
 TO_TERMINATE = "select id, channel from calls where ended_at is null and terminate_requested_at is not null"
 
 LIST = """
-select id, binding_id, vn, from_masked, to_masked, result, cause, hangup_by, arrived_at, ringing_at, answered_at,
-       ended_at, billed_seconds
+select id, binding_id, vn, direction, from_masked, to_masked, result, cause, hangup_by, arrived_at, ringing_at,
+       answered_at, ended_at, billed_seconds, reconciled
   from calls
  where tenant_id = $1
    and ($2::uuid is null or binding_id = $2)
@@ -102,4 +141,12 @@ select id, binding_id, vn, from_masked, to_masked, result, cause, hangup_by, arr
    and ($6::uuid is null or id < $6)
  order by id desc
  limit $7
+"""
+
+# The ids sort by time: the index of the tenant's rows is read from the first id on.
+BY_HOUR = """
+select date_bin('1 hour', arrived_at, '2000-01-01 00:00+00') as hour, result as outcome, count(*) as count
+  from calls
+ where tenant_id = $1 and id >= $2 and arrived_at >= $3 and arrived_at < $4
+ group by 1, 2 order by 1, 2
 """

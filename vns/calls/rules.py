@@ -12,9 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from vns.bindings.rules import Side
 from vns.numbering.rules import NumberKind, PhoneNumber
-from vns.routing.rules import REFUSALS, Reason
+from vns.routing.rules import REFUSALS, Reason, Target
 
 CAUSE_CANCELLED = 16  # Q.850: normal clearing
 CAUSE_UNKNOWN = 41  # Q.850: temporary failure
@@ -48,19 +47,32 @@ class HangupBy(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which party of the binding was called; `none` for a refusal."""
+    """Which party of the binding was called, or who answers for it now that it has ended; `none` for a refusal."""
 
     TO_REAL = "to_real"
     TO_PEER = "to_peer"
+    TO_FALLBACK = "to_fallback"
     NONE = "none"
 
 
-DIRECTION_OF: Mapping[Side, Direction] = MappingProxyType({Side.REAL: Direction.TO_REAL, Side.PEER: Direction.TO_PEER})
+DIRECTION_OF: Mapping[Target, Direction] = MappingProxyType(
+    {
+        Target.REAL: Direction.TO_REAL,
+        Target.PEER: Direction.TO_PEER,
+        Target.TEAM: Direction.TO_PEER,
+        Target.LAST_CALLER: Direction.TO_PEER,
+        Target.DIALLED: Direction.TO_PEER,
+        Target.FALLBACK: Direction.TO_FALLBACK,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOutcome:
-    """What became of one call. `vn` is needed only where no question was ever answered for it (see Calls.finish)."""
+    """What became of one call. `vn` is needed only where no question was ever answered for it (see Calls.finish).
+
+    `reconciled`: found afterwards, and not told as it happened.
+    """
 
     call_id: UUID
     channel: str
@@ -73,6 +85,7 @@ class CallOutcome:
     answered_at: datetime | None = None
     vn: int = NO_NUMBER
     arrived_at: datetime | None = None
+    reconciled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,7 @@ class Call:
     id: UUID
     binding_id: UUID | None
     vn: int
+    direction: Direction
     caller: str | None
     callee: str | None
     result: Result
@@ -92,6 +106,7 @@ class Call:
     answered_at: datetime | None
     ended_at: datetime | None
     billed_seconds: int
+    reconciled: bool
 
 
 def billed_seconds(answered_at: datetime | None, ended_at: datetime) -> int:
@@ -115,6 +130,20 @@ def cause_of(result: Result) -> int | None:
     if result in {Result.ANSWERED, Result.IN_PROGRESS}:
         return None
     return REFUSALS[Reason(result.value)].cause
+
+
+# Results of a call to its owner that the owner may want to know of.
+_MISSED = frozenset({Result.BUSY, Result.NO_ANSWER, Result.UNREACHABLE})
+
+
+def is_missed(result: Result, ringing_at: datetime | None) -> bool:
+    """Whether a connected call did not reach its target; one that was given up counts once it had rung."""
+    return result in _MISSED or (result is Result.CANCELLED and ringing_at is not None)
+
+
+def caller_context(call_id: UUID) -> bytes:
+    """What the encrypted number of a call's caller is tied to."""
+    return b"call:" + call_id.bytes
 
 
 def recorded_vn(dialled: PhoneNumber | None) -> int:

@@ -1,34 +1,44 @@
 """Calls from the question to the record: begun by a bridge, finished by whoever learns first what became of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
+from vns.abuse.watch import Watch
 from vns.access.rules import Principal
 from vns.bindings.life import consume
+from vns.bindings.rules import last_caller_context
 from vns.calls import queries
 from vns.calls.rules import (
     DIRECTION_OF,
     NO_NUMBER,
     Call,
     CallOutcome,
+    Direction,
     HangupBy,
     Result,
     billed_seconds,
+    caller_context,
     cause_of,
+    is_missed,
     recorded_vn,
     result_of,
 )
-from vns.numbering.rules import PhoneNumber, digits_of
-from vns.routing.rules import Connect, Question, Reason, Refuse
-from vns.routing.service import Routed, Router
+from vns.errors import NumberNotMappable
+from vns.messages.missed import MissedCall, tell_missed
+from vns.numbering.rules import PhoneNumber, digits_of, mappable
+from vns.routing.decision import refused_after
+from vns.routing.intercept import Interceptor, intercepted
+from vns.routing.rules import Connect, Presented, Question, Reason, Refuse, Target
+from vns.routing.service import Routed, Router, refused
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.pages import HistoryQuery, Page, history_page
+from vns.storage.traffic import HourCount, hourly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +69,20 @@ class OpenCall:
 class Calls:
     """The calls of one installation."""
 
-    def __init__(self, db: Database, router: Router, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        router: Router,
+        clock: Clock,
+        watch: Watch | None = None,
+        interceptor: Interceptor | None = None,
+    ) -> None:
+        """`watch`: limits that calls are held to; none without it. `interceptor`: without it no hook ever answers."""
         self._db = db
         self._router = router
         self._clock = clock
+        self._watch = watch
+        self._interceptor = interceptor
 
     async def begin(self, attempt: Attempt) -> Begun:
         """Decide about an attempt and write its record, before anybody rings.
@@ -70,14 +90,104 @@ class Calls:
         Two statements, each its own transaction: the second one connects only a binding that is still live when it
         runs, so nothing is lost by not holding the first one's snapshot. Raises Unavailable.
         """
+        over = self.over_limit(attempt)
         async with self._db.connection() as connection:
-            routed = await self._router.route(connection, attempt.question)
-            decision = routed.decision
-            if isinstance(decision, Connect) and not await _record_connected(connection, attempt, routed, decision):
-                routed = _ended_meanwhile(routed, decision)
-            if isinstance(routed.decision, Refuse):
-                await _record_refused(connection, attempt, routed, routed.decision)
+            routed = over or await self._router.route(connection, attempt.question, attempt=attempt.call_id)
+            if routed.hook is None:
+                routed = await self._record(connection, attempt, routed)
+        if routed.hook is not None:  # nobody's connection waits for somebody else's web server
+            routed = await intercepted(self._interceptor, attempt.question, routed)
+            async with self._db.connection() as connection:
+                routed = await self._record(connection, attempt, routed)
+        if over is None:
+            self.note(attempt, routed)
         return Begun(call_id=attempt.call_id, routed=routed)
+
+    async def _record(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> Routed:
+        """Write what was decided. What can no longer be connected becomes a refusal."""
+        decision = routed.decision
+        if isinstance(decision, Connect):
+            if decision.limits.concurrent is None:
+                routed = await self._record_connected(connection, attempt, routed, decision)
+            else:
+                async with connection.transaction():
+                    routed = await self._record_limited(connection, attempt, routed, decision)
+            if isinstance(routed.decision, Connect):
+                return routed
+        await _record_unconnected(connection, attempt, routed)
+        return routed
+
+    async def _record_limited(
+        self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Connect
+    ) -> Routed:
+        """Counts and writes under a lock on the number: two calls never take its last place together."""
+        vn, limit = _number_of(attempt, routed), decision.limits.concurrent
+        await connection.execute(queries.LOCK_NUMBER, vn)
+        if limit is not None and await connection.fetchval(queries.COUNT_OPEN, vn, attempt.call_id) >= limit:
+            why = f"as many calls as the number may have at a time: {limit}"
+            return routed.refused(refused_after(decision, Reason.BUSY, why))
+        return await self._record_connected(connection, attempt, routed, decision)
+
+    async def _record_connected(
+        self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Connect
+    ) -> Routed:
+        question, statement = attempt.question, queries.INSERT_CONNECTED
+        more: tuple[bytes | None, ...] = ()
+        if decision.target is Target.FALLBACK:
+            statement = queries.INSERT_FALLBACK
+        elif routed.calls_back and question.caller is not None and _may_be_called(question.caller):
+            statement = queries.INSERT_CONNECTED_STRANGER
+            more = (self._encrypted(question.caller, last_caller_context(decision.binding_id)),)
+        shown = routed.missed_call_text and decision.present is Presented.CALLER and question.caller is not None
+        written = await connection.fetchval(
+            statement,
+            attempt.call_id,
+            decision.binding_id,
+            _number_of(attempt, routed),
+            DIRECTION_OF[decision.target].value,
+            routed.from_index,
+            question.caller.masked if question.caller else None,
+            routed.to_index,
+            routed.targets[0].masked if len(routed.targets) == 1 else None,
+            question.at,
+            attempt.bridge,
+            attempt.channel,
+            routed.missed_call_text,
+            self._encrypted(question.caller, caller_context(attempt.call_id)) if shown else None,
+            *more,
+        )
+        if written is not None:
+            await self._router.slide(connection, routed, question)
+            return routed
+        return routed.refused(refused_after(decision, Reason.ENDED, "the binding ended at this very moment"))
+
+    def _encrypted(self, number: PhoneNumber | None, context: bytes) -> bytes | None:
+        return self._router.keyring.encrypt(number.digits, context=context) if number is not None else None
+
+    def over_limit(self, attempt: Attempt) -> Routed | None:
+        """The refusal of a call that is one too many."""
+        if self._watch is None:
+            return None
+        caller = self._router.pseudonym(attempt.question.caller)
+        why = self._watch.exceeded(caller, _watched_number(attempt), attempt.question.at)
+        if why is None:
+            return None
+        steps = (why, f"refuse: {Reason.NOT_ALLOWED}")
+        return refused(Refuse(reason=Reason.NOT_ALLOWED, binding_id=None, tenant_id=None, steps=steps), caller)
+
+    def note(self, attempt: Attempt, routed: Routed) -> None:
+        """Count the call for the limits; nobody waits for it."""
+        if self._watch is None:
+            return
+        question = attempt.question
+        self._watch.note(
+            routed.from_index,
+            question.caller.masked if question.caller else None,
+            routed.vn or _watched_number(attempt),
+            question.at,
+            routed.decision.reason if isinstance(routed.decision, Refuse) else None,
+            question.digits,
+        )
 
     async def finish(self, outcomes: Sequence[CallOutcome]) -> int:
         """Write how calls ended, with journal rows, and consume bindings that last one answered call. Idempotent.
@@ -96,8 +206,26 @@ class Calls:
             for row in rows:
                 if row["expire_after_call"] and _talked(row):
                     await consume(connection, row["binding_id"], self._clock.now(), actor=f"call:{row['id']}")
+            await self._tell_missed(connection, rows)
             await journal.append(connection, [_entry(row) for row in rows] + [_entry(row) for row in unasked])
         return len(rows) + len(unasked)
+
+    async def _tell_missed(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+        """Exactly one text for each call that its owner missed: the rows are those of calls that ended just now."""
+        missed = [
+            MissedCall(call_id=row["id"], binding_id=row["binding_id"], vn=row["vn"], at=row["ended_at"], caller=caller)
+            for row in rows
+            if row["missed_call_text"] and is_missed(Result(row["result"]), row["ringing_at"])
+            for caller in (self._caller_of(row),)
+        ]
+        if missed:
+            await tell_missed(connection, self._router.keyring, missed, self._clock.now())
+
+    def _caller_of(self, row: asyncpg.Record) -> str | None:
+        """Digits of a caller whom the owner would have seen."""
+        if row["caller"] is None:
+            return None
+        return self._router.keyring.decrypt(row["caller"], context=caller_context(row["id"]))
 
     async def note_answers(self, answers: Mapping[UUID, datetime]) -> None:
         """Keep when open calls were answered; calls that have ended, or are not known, stay as they are. Idempotent."""
@@ -129,6 +257,11 @@ class Calls:
         async with self._db.connection() as connection:
             return await history_page(connection, queries.LIST, principal.tenant_id, query or HistoryQuery(), _call)
 
+    async def by_hour(self, principal: Principal, since: datetime, until: datetime) -> Sequence[HourCount]:
+        """How many of the tenant's calls came in each hour, by what became of them; a week at most."""
+        async with self._db.connection() as connection:
+            return await hourly(connection, queries.BY_HOUR, principal.tenant_id, since, until)
+
 
 async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[CallOutcome]) -> list[asyncpg.Record]:
     """The records of attempts that have none yet; outcomes without `arrived_at` do not tell enough for one."""
@@ -146,6 +279,10 @@ async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[Cal
         [outcome.ended_at for outcome in unasked],
         [outcome.bridge for outcome in unasked],
         [outcome.channel for outcome in unasked],
+        [outcome.reconciled for outcome in unasked],
+        [outcome.ringing_at for outcome in unasked],
+        [outcome.answered_at for outcome in unasked],
+        [billed_seconds(outcome.answered_at, outcome.ended_at) for outcome in unasked],
     )
     return rows
 
@@ -155,37 +292,16 @@ def _talked(row: asyncpg.Record) -> bool:
     return row["result"] == Result.ANSWERED or (row["result"] == Result.UNKNOWN and row["answered_at"] is not None)
 
 
-async def _record_connected(
-    connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Connect
-) -> bool:
-    """Whether the binding was still live."""
-    question = attempt.question
-    written = await connection.fetchval(
-        queries.INSERT_CONNECTED,
-        attempt.call_id,
-        decision.binding_id,
-        question.vn,
-        DIRECTION_OF[decision.target].value,
-        routed.from_index,
-        question.caller.masked if question.caller else None,
-        routed.to_index,
-        routed.target.masked if routed.target else None,
-        question.at,
-        attempt.bridge,
-        attempt.channel,
-    )
-    return written is not None
-
-
-async def _record_refused(connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Refuse) -> None:
-    result = result_of(decision.reason)
-    question = attempt.question
+async def _record_unconnected(connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> None:
+    """A refusal, or the question for digits: that one is in progress."""
+    decision, question = routed.decision, attempt.question
+    result = result_of(decision.reason) if isinstance(decision, Refuse) else Result.IN_PROGRESS
     await connection.execute(
         queries.INSERT_REFUSED,
         attempt.call_id,
         decision.tenant_id,
         decision.binding_id,
-        recorded_vn(attempt.dialled),
+        _number_of(attempt, routed),
         routed.from_index,
         question.caller.masked if question.caller else None,
         result.value,
@@ -196,14 +312,21 @@ async def _record_refused(connection: asyncpg.Connection, attempt: Attempt, rout
     )
 
 
-def _ended_meanwhile(routed: Routed, decision: Connect) -> Routed:
-    refusal = Refuse(
-        reason=Reason.ENDED,
-        binding_id=decision.binding_id,
-        tenant_id=decision.tenant_id,
-        steps=(*decision.steps, "the binding ended at this very moment: refuse: ended"),
-    )
-    return replace(routed, decision=refusal, target=None, presented=None, to_index=None)
+def _number_of(attempt: Attempt, routed: Routed) -> int:
+    """What the record names: never the number that a subscriber calls, which is somebody's own."""
+    return routed.vn if routed.vn is not None else recorded_vn(attempt.dialled)
+
+
+def _may_be_called(number: PhoneNumber) -> bool:
+    try:
+        mappable(number)
+    except NumberNotMappable:
+        return False
+    return True
+
+
+def _watched_number(attempt: Attempt) -> int | None:
+    return recorded_vn(attempt.dialled) or None
 
 
 def _finish_columns(outcomes: Sequence[CallOutcome]) -> tuple[list[object], ...]:
@@ -216,6 +339,7 @@ def _finish_columns(outcomes: Sequence[CallOutcome]) -> tuple[list[object], ...]
         [outcome.answered_at for outcome in outcomes],
         [outcome.ended_at for outcome in outcomes],
         [billed_seconds(outcome.answered_at, outcome.ended_at) for outcome in outcomes],
+        [outcome.reconciled for outcome in outcomes],
     )
 
 
@@ -241,6 +365,7 @@ def _call(row: asyncpg.Record) -> Call:
         id=row["id"],
         binding_id=row["binding_id"],
         vn=row["vn"],
+        direction=Direction(row["direction"]),
         caller=row["from_masked"],
         callee=row["to_masked"],
         result=Result(row["result"]),
@@ -251,4 +376,5 @@ def _call(row: asyncpg.Record) -> Call:
         answered_at=row["answered_at"],
         ended_at=row["ended_at"],
         billed_seconds=row["billed_seconds"],
+        reconciled=row["reconciled"],
     )

@@ -109,6 +109,10 @@ class KeyRing:
         """The same 16 bytes for the same digits, always; nobody without the key can make or undo them."""
         return hmac.digest(self._index_key, digits.encode(), "sha256")[:INDEX_BYTES]
 
+    def sign(self, purpose: str, message: bytes) -> bytes:
+        """HMAC-SHA256 that only holders of the ring can make, of a key of its own for each `purpose`."""
+        return hmac.digest(hmac.digest(self._index_key, b"sign " + purpose.encode(), "sha256"), message, "sha256")
+
     def reload(self) -> None:
         """Read the file again. Raises KeyFileInvalid, also when it has become another ring's."""
         seen = _identity(self.path)

@@ -5,7 +5,9 @@ import logging
 import signal
 import sys
 
+from vns.abuse.settings import AbuseSettings
 from vns.maintenance.worker import Worker
+from vns.recordings.retention import Retention
 from vns.settings import Settings
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -19,7 +21,8 @@ async def main() -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     db = await Database.open(settings.database_url, size=settings.database_pool_size)
     try:
-        await Worker(db, Clock()).run(stop)
+        clock = Clock()
+        await Worker(db, clock, AbuseSettings().policy(), retention=Retention(db, clock)).run(stop)
     finally:
         await db.close()
 

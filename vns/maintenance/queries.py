@@ -47,6 +47,27 @@ with cleared as (
 select count(*) from cleared
 """
 
+
+def clear_days(table: str) -> str:
+    """Rows of days before $1, $2 at most."""
+    return f"""
+with cleared as (
+    delete from {table} where ctid = any(array(select ctid from {table} where day < $1 limit $2 for update skip locked))
+    returning 1
+)
+select count(*) from cleared
+"""
+
+
+CLEAR_CODES = """
+with cleared as (
+    delete from sender_codes where ctid = any(array(
+        select ctid from sender_codes where at <= $1 limit $2 for update skip locked))
+    returning 1
+)
+select count(*) from cleared
+"""
+
 # How many numbers of each pool are free, counted no further than its mark: a full pool of millions costs no more than
 # its mark, since the order makes the planner take the index that stops there. Never used: what the stripes have left,
 # but for numbers that were named or held ahead of them.

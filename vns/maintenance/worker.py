@@ -6,31 +6,50 @@ from datetime import timedelta
 
 import asyncpg
 
+from vns.abuse.flags import CallerFlags
+from vns.abuse.rules import Policy
 from vns.bindings.allocation import ANSWERS_KEPT
 from vns.bindings.life import SWEEP, sweep_overdue
 from vns.errors import Unavailable
 from vns.maintenance import queries
 from vns.maintenance.seals import seal_next
+from vns.pools.occupancy import Occupancy
+from vns.recordings.retention import Retention
+from vns.rulebook.opening import KOREA
+from vns.senders.reminders import AT_ONCE as REMINDED_AT_ONCE
+from vns.senders.reminders import remind
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
+from vns.users import queries as user_queries
+from vns.users.rules import SESSION_LIVES
+from vns.verifications.rules import DAY
 
 _log = logging.getLogger(__name__)
 
 WORKER_LOCK = 0x564E5301
 CLEARED_AT_ONCE = 5_000  # rows in one statement
 SLOW_ROUND = timedelta(seconds=60)  # between the rounds that clear up and count free numbers
+SAMPLE_ROUND = timedelta(minutes=5)  # between counts of all pools
+COUNTS_KEPT = timedelta(days=32)  # texts and answers counted by the day: for questions about the last month
+REACH_ROUND = timedelta(minutes=10)  # between looks at who called very many customers
 
 
 class Worker:
     """Works off what is due in short transactions; a lost database ends the round and not the worker."""
 
-    def __init__(self, db: Database, clock: Clock, *, every: float = 1.0) -> None:
-        """`every`: seconds between rounds."""
+    def __init__(
+        self, db: Database, clock: Clock, policy: Policy, *, retention: Retention | None = None, every: float = 1.0
+    ) -> None:
+        """`policy`: what callers are held to. `retention`: erases recorded calls. `every`: seconds between rounds."""
         self._db = db
         self._clock = clock
         self._every = every
-        self._slow_due = clock.now()
+        self._slow_due = self._reach_due = self._sample_due = clock.now()
+        self._occupancy = Occupancy(db, clock)
+        self._flags = CallerFlags(db, clock)
+        self._policy = policy
+        self._retention = retention
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set."""
@@ -59,7 +78,18 @@ class Worker:
         if now >= self._slow_due:
             self._slow_due = now + SLOW_ROUND
             await self._clear_stored_answers(connection)
+            await self._clear_counts(connection)
+            await self._remind(connection)
             await self._notice_low_pools(connection)
+            await self._flags.clear_over()
+            await self._erase_recordings()
+        if now >= self._sample_due:
+            self._sample_due = now + SAMPLE_ROUND
+            await self._occupancy.take()
+            await connection.execute(user_queries.CLEAR, now - SESSION_LIVES)
+        if now >= self._reach_due:
+            self._reach_due = now + REACH_ROUND
+            await self._flags.flag_far_reaching(self._policy)
 
     async def _sweep(self, connection: asyncpg.Connection) -> None:
         while True:
@@ -80,6 +110,33 @@ class Worker:
         until = self._clock.now() - ANSWERS_KEPT
         while await connection.fetchval(queries.CLEAR_STORED_ANSWERS, until, CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
             continue
+
+    async def _clear_counts(self, connection: asyncpg.Connection) -> None:
+        """What counted texts, answers and codes of a day, when the day is over. Refusals of texts stay in force."""
+        now = self._clock.now()
+        before = (now - COUNTS_KEPT).astimezone(KOREA).date()
+        for table in ("auto_replies", "sender_days"):
+            statement = queries.clear_days(table)
+            while await connection.fetchval(statement, before, CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+                continue
+        while await connection.fetchval(queries.CLEAR_CODES, now - DAY, CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
+            continue
+
+    async def _remind(self, connection: asyncpg.Connection) -> None:
+        while True:
+            async with connection.transaction():
+                if await remind(connection, self._clock.now()) < REMINDED_AT_ONCE:
+                    return
+
+    async def _erase_recordings(self) -> None:
+        """A store that cannot be reached holds nothing else up."""
+        try:
+            erased = await self._retention.erase_over() if self._retention is not None else 0
+        except OSError as error:
+            _log.warning("recordings cannot be erased: %s", type(error).__name__)
+            return
+        if erased:
+            _log.info("%d recordings erased", erased)
 
     async def _notice_low_pools(self, connection: asyncpg.Connection) -> None:
         """`pool.low` once when a pool falls below its mark, and again only after it has recovered."""

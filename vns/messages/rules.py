@@ -1,5 +1,7 @@
 """What a text is, what may be sent of it, and the words for what became of it. Pure."""
 
+import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from vns.bindings.rules import Side
 from vns.numbering.rules import NumberKind, PhoneNumber
 
 SMS_BYTES: Final = 90  # in MS949, as Korean networks count
@@ -43,6 +46,11 @@ class Objection(StrEnum):
     TOO_LONG = "too_long"
     NOT_ENCODABLE = "not_encodable"
     SENDER_NOT_REGISTERED = "sender_not_registered"
+    DAILY_LIMIT = "daily_limit"  # the line has sent its texts of the day
+    OPTED_OUT = "opted_out"  # the recipient does not want texts of this tenant
+    ADVERTISING = "advertising_not_allowed"  # see vns.messages.advertising
+    CANCELLED = "cancelled"
+    TAG_NEEDED = "tag_needed"  # an answer to a relay number that does not say whom it is for
 
 
 CODES: Final[dict[Objection, str]] = {
@@ -51,8 +59,16 @@ CODES: Final[dict[Objection, str]] = {
     Objection.TOO_LONG: "o",
     Objection.NOT_ENCODABLE: "f",
     Objection.SENDER_NOT_REGISTERED: "i",
+    Objection.DAILY_LIMIT: "n",
+    Objection.OPTED_OUT: "c",
+    Objection.ADVERTISING: "m",
+    Objection.CANCELLED: "z",
+    Objection.TAG_NEEDED: "q",
 }
 """The RSLT_CODE2 that an objection would have had in MSG_DATA."""
+
+ADDRESSED: Final = re.compile(r"\s*#?(?P<digits>[0-9][0-9-]{1,14})[#:,\s]\s*(?P<text>.+)", re.DOTALL)
+"""A text to a number that many share by extension, or that a subscriber sends on: `1234 hello`."""
 
 INCOMPLETE: Final = "incomplete"
 """Reason of a text of which a part never came: what came is passed on."""
@@ -89,6 +105,22 @@ class Arrival:
         """What is the same when a carrier offers the same text again."""
         body = "text:" + self.text if self.text is not None else "raw:" + self.raw.hex()
         return "\0".join(("message", self.link, self.sender, self.dialled, body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewText:
+    """A text that a tenant asks for. `sender` None: the virtual number that the recipient would answer to."""
+
+    binding_id: UUID
+    to: Side
+    text: str
+    sender: PhoneNumber | None = None
+    send_at: datetime | None = None
+    advertising: bool = False
+    night_consent: bool = False
+
+    def __repr__(self) -> str:
+        return f"NewText(binding_id={self.binding_id}, {len(self.text)} characters)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +184,7 @@ class Message:
     received_at: datetime
     sent_at: datetime | None
     finished_at: datetime | None
+    send_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +254,11 @@ def _piece(character: str) -> str | None:
 def recorded_vn(dialled: PhoneNumber | None) -> int:
     """What a record keeps of the number dialled: a mobile or area number dialled by mistake is not written down."""
     return dialled.key if dialled is not None and dialled.kind in _RECORDED_KINDS else NO_NUMBER
+
+
+def sealed_envelope(envelope: Envelope) -> str:
+    """What is encrypted of it."""
+    return json.dumps({"to": envelope.to, "from": envelope.sender, "text": envelope.text}, ensure_ascii=False)
 
 
 def cipher_context(message_id: UUID) -> bytes:

@@ -2,25 +2,23 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from vns.access.rules import Principal
-from vns.bindings.rules import Channel
 from vns.crypto.rules import KeyRing
-from vns.errors import InvalidNumber
+from vns.errors import InvalidRequest, NotFound, NotScheduled, Unavailable, VnsError
 from vns.messages import queries
+from vns.messages.arrivals import Arrivals
 from vns.messages.rules import (
     CODES,
-    INCOMPLETE,
-    RESEND_WINDOW,
     Arrival,
     Envelope,
     Kind,
     Message,
+    NewText,
     Objection,
     OpenMessage,
     Outcome,
@@ -28,27 +26,28 @@ from vns.messages.rules import (
     Status,
     Unencodable,
     cipher_context,
-    recorded_vn,
-    sendable,
 )
-from vns.numbering.rules import PhoneNumber, caller_from_sip, digits_of, parse
-from vns.routing.rules import Question, Reason, Refuse
-from vns.routing.service import Routed, Router
+from vns.messages.senders import DAILY_LIMIT
+from vns.messages.sending import (
+    MAX_BATCH,
+    Batch,
+    KeyJustUsed,
+    Render,
+    Sent,
+    fingerprint_of,
+    store_answer,
+    stored_answer,
+)
+from vns.routing.intercept import Interceptor
+from vns.routing.rules import Reason
+from vns.routing.service import Router
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.pages import HistoryQuery, Page, history_page
+from vns.storage.traffic import HourCount, hourly
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """What is to be recorded of an arrival."""
-
-    status: Status
-    kind: Kind = Kind.SMS
-    reason: str | None = None
-    code: str | None = None
-    envelope: Envelope | None = None
+TRIES = 5
 
 
 class Messages:
@@ -62,12 +61,21 @@ class Messages:
         clock: Clock,
         *,
         policy: Unencodable = Unencodable.TRANSLITERATE,
+        interceptor: Interceptor | None = None,
+        daily_limit: int = DAILY_LIMIT,
+        render: Render = str,
     ) -> None:
+        """`interceptor`: asks the hooks of tenants; without it no hook ever answers. `daily_limit`: texts of a line.
+
+        `render` makes the body that an Idempotency-Key stores.
+        """
         self._db = db
-        self._router = router
         self._keyring = keyring
         self._clock = clock
         self._policy = policy
+        self._daily_limit = daily_limit
+        self._render = render
+        self._arrivals = Arrivals(db, router, keyring, clock, policy=policy, interceptor=interceptor)
 
     async def receive(self, arrival: Arrival) -> tuple[Received, OpenMessage | None]:
         """Record a text and decide what becomes of it, or recognise it as recorded before.
@@ -75,64 +83,7 @@ class Messages:
         The second of the pair is the message to be handed over, None where nothing is to be sent (now). Raises
         Unavailable: then nothing is recorded, and the carrier has to keep the text.
         """
-        fingerprint, now = self._keyring.index(arrival.identity), self._clock.now()
-        async with self._db.transaction() as connection:
-            await connection.execute(queries.LOCK_FINGERPRINT, int.from_bytes(fingerprint[:8], "big", signed=True))
-            known = await connection.fetchrow(queries.BY_ID, arrival.id) or await connection.fetchrow(
-                queries.CLAIM_DUPLICATE, fingerprint, now - RESEND_WINDOW, arrival.session
-            )
-            if known is not None:
-                return Received(id=known["id"], status=Status(known["status"]), duplicate=True), None
-            return await self._record(connection, arrival, fingerprint, now)
-
-    async def _record(
-        self, connection: asyncpg.Connection, arrival: Arrival, fingerprint: bytes, now: datetime
-    ) -> tuple[Received, OpenMessage | None]:
-        dialled, sender = _number(arrival.dialled), caller_from_sip(arrival.sender)
-        question = Question(vn=dialled.key if dialled else None, caller=sender, channel=Channel.SMS, at=now)
-        routed = await self._router.route(connection, question)
-        verdict = _verdict(routed, question, arrival, self._policy)
-        if verdict.envelope and not await connection.fetchval(queries.HOLD_LIVE, routed.decision.binding_id, now):
-            verdict = _Verdict(status=Status.REFUSED, reason=Reason.ENDED.value)
-        message_id = arrival.id
-        npro_id = await connection.fetchval(
-            queries.INSERT,
-            message_id,
-            routed.decision.tenant_id,
-            routed.decision.binding_id,
-            recorded_vn(dialled),
-            routed.from_index,
-            routed.to_index,
-            sender.masked if sender else None,
-            routed.target.masked if routed.target else None,
-            verdict.status.value,
-            verdict.reason,
-            verdict.code,
-            verdict.kind.value,
-            self._sealed(message_id, verdict.envelope),
-            fingerprint,
-            arrival.session,
-            now,
-            None if verdict.envelope else now,
-        )
-        await journal.append(connection, [_arrived(message_id, routed, verdict, arrival, now)])
-        received = Received(id=message_id, status=verdict.status, duplicate=False)
-        if verdict.envelope is None:
-            return received, None
-        return received, OpenMessage(
-            id=message_id,
-            npro_id=npro_id,
-            kind=verdict.kind,
-            status=verdict.status,
-            envelope=verdict.envelope,
-            received_at=now,
-        )
-
-    def _sealed(self, message_id: UUID, envelope: Envelope | None) -> bytes | None:
-        if envelope is None:
-            return None
-        content = {"to": envelope.to, "from": envelope.sender, "text": envelope.text}
-        return self._keyring.encrypt(json.dumps(content, ensure_ascii=False), context=cipher_context(message_id))
+        return await self._arrivals.receive(arrival)
 
     async def pending_handover(self, *, after: int = -1, limit: int = 1_000) -> list[OpenMessage]:
         """Queued messages not known to be in MSG_DATA, by npro_id, from behind `after`."""
@@ -168,71 +119,136 @@ class Messages:
 
         A final message loses its envelope: numbers and text are gone from here.
         """
+        async with self._db.transaction() as connection:
+            return await self._finish(connection, outcomes)
+
+    async def _finish(self, connection: asyncpg.Connection, outcomes: Sequence[Outcome]) -> int:
         sent = [outcome for outcome in outcomes if outcome.status is Status.SENT]
         final = [outcome for outcome in outcomes if outcome.status is not Status.SENT]
-        async with self._db.transaction() as connection:
-            if sent:
-                await connection.execute(queries.MARK_SENT, [one.id for one in sent], [one.at for one in sent])
-            rows = await connection.fetch(
-                queries.FINISH,
-                [one.id for one in final],
-                [one.status.value for one in final],
-                [one.code for one in final],
-                [one.reason for one in final],
-                [one.at for one in final],
-                self._clock.now(),
-                [one.sent_at for one in final],
-            )
-            await journal.append(connection, [_finished(row, self._clock.now()) for row in rows])
+        if sent:
+            await connection.execute(queries.MARK_SENT, [one.id for one in sent], [one.at for one in sent])
+        if not final:
+            return 0
+        rows = await connection.fetch(
+            queries.FINISH,
+            [one.id for one in final],
+            [one.status.value for one in final],
+            [one.code for one in final],
+            [one.reason for one in final],
+            [one.at for one in final],
+            self._clock.now(),
+            [one.sent_at for one in final],
+        )
+        await journal.append(connection, [_finished(row, self._clock.now()) for row in rows])
         return len(rows)
+
+    async def send(self, principal: Principal, text: NewText, idempotency_key: str | None = None) -> Sent:
+        """A text of the tenant's own. Durable once this returns; the relay takes it from there, at its time.
+
+        Raises what a text can be refused for (vns.messages.sending), IdempotencyMismatch.
+        """
+        for _ in range(TRIES):
+            sent = await self._send(principal, text, idempotency_key)
+            if sent is not None:
+                return sent
+        raise Unavailable("too many others used the same Idempotency-Key at the same time")
+
+    async def _send(self, principal: Principal, text: NewText, key: str | None) -> Sent | None:
+        """None: another request has used the key meanwhile, nothing was done, and its answer will be found next."""
+        fingerprint, now, tenant_id = fingerprint_of(self._keyring, text), self._clock.now(), principal.tenant_id
+        try:
+            async with self._db.transaction() as connection:
+                if key is not None:
+                    stored = await stored_answer(connection, tenant_id, key, fingerprint, now)
+                    if stored is not None:
+                        return stored
+                message = _told((await self._batch(connection, principal, now).send([text]))[0])
+                if key is not None:
+                    body = self._render(message)
+                    await store_answer(connection, tenant_id, key, fingerprint, body, now)
+        except KeyJustUsed:
+            return None
+        return Sent(message=message)
+
+    async def send_many(self, principal: Principal, texts: Sequence[NewText]) -> Sequence[Message | VnsError]:
+        """Up to MAX_BATCH texts in one transaction; each has its own answer or error."""
+        if len(texts) > MAX_BATCH:
+            raise InvalidRequest(f"at most {MAX_BATCH} items")
+        async with self._db.transaction() as connection:
+            return await self._batch(connection, principal, self._clock.now()).send(texts)
+
+    def _batch(self, connection: asyncpg.Connection, principal: Principal, now: datetime) -> Batch:
+        return Batch(
+            connection=connection,
+            keyring=self._keyring,
+            principal=principal,
+            now=now,
+            policy=self._policy,
+            daily_limit=self._daily_limit,
+        )
+
+    async def get(self, principal: Principal, message_id: UUID) -> Message:
+        """Raises NotFound, for another tenant's text too."""
+        async with self._db.connection() as connection:
+            row = await connection.fetchrow(queries.GET, principal.tenant_id, message_id)
+        if row is None:
+            raise NotFound("no such message")
+        return _message(row)
+
+    async def cancel(self, principal: Principal, message_id: UUID) -> Message:
+        """A text that waits for its time is not sent. Idempotent. Raises NotFound, NotScheduled."""
+        now, tenant_id = self._clock.now(), principal.tenant_id
+        reason, code = Objection.CANCELLED.value, CODES[Objection.CANCELLED]
+        async with self._db.transaction() as connection:
+            done = await connection.fetchrow(queries.CANCEL, tenant_id, message_id, now, reason, code)
+            row = await connection.fetchrow(queries.GET, tenant_id, message_id)
+            if row is None:
+                raise NotFound("no such message")
+            if done is None and row["reason"] != reason:
+                raise NotScheduled("the text does not wait for its time any more")
+            if done is not None:
+                entry = journal.Entry(
+                    at=now, tenant_id=tenant_id, actor=principal.actor, event="message.cancelled", subject=message_id
+                )
+                await journal.append(connection, [entry])
+        return _message(row)
+
+    async def release_due(self, limit: int = 500) -> Sequence[OpenMessage]:
+        """Texts whose time has come, free to be handed over now. What must not leave any more ends as refused."""
+        now = self._clock.now()
+        async with self._db.transaction() as connection:
+            rows = await connection.fetch(queries.HELD_DUE, now, limit)
+            if not rows:
+                return []
+            live = await connection.fetch(queries.HOLD_LIVE, list({row["binding_id"] for row in rows}), now)
+            tenants, parties = [row["tenant_id"] for row in rows], [row["to_index"] for row in rows]
+            out = {row["place"] - 1 for row in await connection.fetch(queries.OPTED_OUT, tenants, parties)}
+            living = {row["id"] for row in live}
+            ended = {row["id"]: Reason.ENDED.value for row in rows if row["binding_id"] not in living}
+            ended |= {row["id"]: Objection.OPTED_OUT.value for place, row in enumerate(rows) if place in out}
+            leaving = [row for row in rows if row["id"] not in ended]
+            await connection.execute(queries.RELEASE_HELD, [row["id"] for row in leaving])
+            await self._finish(
+                connection, [Outcome(id=one, status=Status.REFUSED, at=now, reason=why) for one, why in ended.items()]
+            )
+        return [self._opened(row) for row in leaving]
 
     async def list(self, principal: Principal, query: HistoryQuery | None = None) -> Page[Message]:
         """The tenant's messages, newest first. Raises InvalidRequest for a cursor that is none."""
         async with self._db.connection() as connection:
             return await history_page(connection, queries.LIST, principal.tenant_id, query or HistoryQuery(), _message)
 
-
-def _verdict(routed: Routed, question: Question, arrival: Arrival, policy: Unencodable) -> _Verdict:
-    """The first objection decides: the decision's own, then what cannot be read, then who may not send, then length."""
-    if isinstance(routed.decision, Refuse):
-        return _Verdict(status=Status.REFUSED, reason=routed.decision.reason.value)
-    if routed.target is None or question.vn is None:
-        raise AssertionError("a connected decision has a target and a virtual number")
-    if arrival.text is None:
-        return _objected(Status.REFUSED, Objection.UNREADABLE)
-    if not routed.sms_sender_proven:
-        return _objected(Status.FAILED, Objection.SENDER_NOT_REGISTERED)
-    checked = sendable(arrival.text, policy)
-    if isinstance(checked, Objection):
-        return _objected(Status.REFUSED if checked is Objection.EMPTY else Status.FAILED, checked)
-    envelope = Envelope(to=routed.target.digits, sender=digits_of(question.vn), text=checked.text)
-    reason = INCOMPLETE if arrival.incomplete else None
-    return _Verdict(status=Status.QUEUED, kind=checked.kind, reason=reason, envelope=envelope)
+    async def by_hour(self, principal: Principal, since: datetime, until: datetime) -> Sequence[HourCount]:
+        """How many of the tenant's messages came in each hour, by what became of them; a week at most."""
+        async with self._db.connection() as connection:
+            return await hourly(connection, queries.BY_HOUR, principal.tenant_id, since, until)
 
 
-def _objected(status: Status, objection: Objection) -> _Verdict:
-    return _Verdict(status=status, reason=objection.value, code=CODES[objection])
-
-
-def _arrived(message_id: UUID, routed: Routed, verdict: _Verdict, arrival: Arrival, now: datetime) -> journal.Entry:
-    event = {Status.QUEUED: "message.received", Status.REFUSED: "message.refused"}.get(
-        verdict.status, "message.finished"
-    )
-    binding_id = routed.decision.binding_id
-    return journal.Entry(
-        at=now,
-        tenant_id=routed.decision.tenant_id,
-        actor=f"link:{arrival.link}",
-        event=event,
-        subject=message_id,
-        data={
-            "binding_id": str(binding_id) if binding_id else None,
-            "status": verdict.status.value,
-            "reason": verdict.reason,
-            "code": verdict.code,
-            "kind": verdict.kind.value,
-        },
-    )
+def _told(answer: Message | VnsError) -> Message:
+    """Raises the error."""
+    if isinstance(answer, VnsError):
+        raise answer
+    return answer
 
 
 def _finished(row: asyncpg.Record, now: datetime) -> journal.Entry:
@@ -266,11 +282,5 @@ def _message(row: asyncpg.Record) -> Message:
         received_at=row["received_at"],
         sent_at=row["sent_at"],
         finished_at=row["finished_at"],
+        send_at=row["send_at"],
     )
-
-
-def _number(text: str) -> PhoneNumber | None:
-    try:
-        return parse(text)
-    except InvalidNumber:
-        return None

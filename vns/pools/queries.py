@@ -2,8 +2,8 @@
 
 INSERT_POOL = """
 insert into pools (name, service, numbers, owner_id, modes, sms_sender_proof, quarantine_seconds,
-                   default_ttl_seconds, low_water, created_at)
-values ($1, $2, int8range($3, $4, '[]'), $5, $6, $7, $8, $9, $10, $11)
+                   default_ttl_seconds, low_water, created_at, managed_by)
+values ($1, $2, int8range($3, $4, '[]'), $5, $6, $7, $8, $9, $10, $11, $12)
 returning id
 """
 
@@ -14,15 +14,18 @@ select $1, stripe, first, last from unnest($2::smallint[], $3::bigint[], $4::big
 
 SELECT_POOLS = """
 select id, name, service, lower(numbers) as first, upper(numbers) - 1 as last, owner_id, modes, sms_sender_proof,
-       quarantine_seconds, default_ttl_seconds, low_water, locked, created_at
+       quarantine_seconds, default_ttl_seconds, low_water, locked, created_at, rules, managed_by
 from pools
 """
+LOCK_RULES = "select rules from pools where id = $1 for update"
+SET_RULES = "update pools set rules = $2 where id = $1"
 
 UPDATE_POOL = """
 update pools
 set name = coalesce($2, name), modes = coalesce($3, modes), sms_sender_proof = coalesce($4, sms_sender_proof),
     quarantine_seconds = coalesce($5, quarantine_seconds), default_ttl_seconds = coalesce($6, default_ttl_seconds),
-    low_water = coalesce($7, low_water), locked = coalesce($8, locked)
+    low_water = coalesce($7, low_water), locked = coalesce($8, locked),
+    managed_by = coalesce($9, managed_by)
 where id = $1
 """
 
@@ -59,4 +62,21 @@ left join lateral (
 ) s on true
 where p.id = any($1::uuid[])
 group by p.id
+"""
+
+STORE_SAMPLES = """
+insert into pool_samples (pool_id, at, total, free, live, quarantined, locked)
+select * from unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                     $7::bigint[])
+on conflict do nothing
+"""
+DROP_SAMPLES = "delete from pool_samples where at < $1"
+SELECT_SAMPLES = """
+select pool_id, at, total, free, live, quarantined, locked from pool_samples
+where pool_id = any($1::uuid[]) and at >= $2 order by pool_id, at
+"""
+LATEST_SAMPLES = """
+select s.* from unnest($1::uuid[]) as p (id)
+cross join lateral (select pool_id, at, total, free, live, quarantined, locked from pool_samples
+                    where pool_id = p.id order by at desc limit 1) s
 """

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from vns.errors import InvalidRequest
 from vns.numbering.rules import NumberKind, parse
+from vns.rulebook.documents import Document, RulesChange
 
 MAX_POOL_SIZE = 100_000_000
 MAX_TEXT = 200  # characters of a name, or of where a proof is filed
@@ -32,6 +33,13 @@ class Mode(StrEnum):
     EXTENSION = "extension"
     GROUP = "group"
     OUTBOUND = "outbound"
+
+
+class ManagedBy(StrEnum):
+    """Who chooses numbers of a pool: the platform, or the customer who owns it and gives them out by name."""
+
+    PLATFORM = "platform"
+    CUSTOMER = "customer"
 
 
 # Carriers do not take a forwarding 050 as a sender, so modes that present the VN need another service by default.
@@ -62,6 +70,8 @@ class NewPool:
     quarantine_seconds: int = 7 * 24 * 3600
     default_ttl_seconds: int | None = None
     low_water: int | None = None  # None: one percent of the pool
+    managed_by: ManagedBy = ManagedBy.PLATFORM
+    rules: RulesChange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +85,11 @@ class PoolChange:
     default_ttl_seconds: int | None = None
     low_water: int | None = None
     locked: bool | None = None
+    managed_by: ManagedBy | None = None
     lock: tuple[int, ...] = ()
     reserve: tuple[int, ...] = ()
     unhold: tuple[int, ...] = ()
+    rules: RulesChange | None = None  # merged into what stands there, field by field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +109,8 @@ class Pool:
     low_water: int
     locked: bool
     created_at: datetime
+    managed_by: ManagedBy = ManagedBy.PLATFORM
+    rules: Document | None = None  # as they may be shown
 
     def offers(self, mode: Mode) -> bool:
         return mode in self.modes

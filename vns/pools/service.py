@@ -1,14 +1,17 @@
 """Making and changing pools, and counting their numbers."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from uuid import UUID
 
 import asyncpg
 
+from vns.crypto.rules import KeyRing
 from vns.errors import InvalidRequest, NotFound, PoolOverlap
 from vns.pools import queries
 from vns.pools.rules import (
     DEFAULT_MODES,
+    ManagedBy,
     Mode,
     NewPool,
     Pool,
@@ -18,17 +21,27 @@ from vns.pools.rules import (
     check_settings,
     stripes_of,
 )
+from vns.rulebook.documents import RulesChange, changed, shown
+from vns.rulebook.sealing import seal
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
+from vns.storage.revocation import Revocations
 
 
 class Pools:
     """The pools of one installation."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, keyring: KeyRing | None = None, copies: Revocations | None = None
+    ) -> None:
+        """`keyring`: only for rules with a fallback number. `copies`: what bridges may have copied is taken back
+        before new rules are acknowledged.
+        """
+        self._copies = copies
         self._db = db
         self._clock = clock
+        self._keyring = keyring
 
     async def create(self, actor: str, new: NewPool) -> Pool:
         """A pool of any size is made in a few milliseconds: numbers get rows only when they are used.
@@ -37,6 +50,7 @@ class Pools:
         settings that no pool can have and for a name that is taken.
         """
         check_settings(new)
+        _check_manager(new.managed_by, new.owner_id)
         now = self._clock.now()
         modes = new.modes if new.modes is not None else DEFAULT_MODES[new.service]
         low_water = new.low_water if new.low_water is not None else (new.last - new.first + 1) // 100
@@ -55,6 +69,7 @@ class Pools:
                     new.default_ttl_seconds,
                     low_water,
                     now,
+                    new.managed_by,
                 )
                 stripes = stripes_of(new.first, new.last)
                 await connection.execute(
@@ -64,6 +79,7 @@ class Pools:
                     [first for first, _ in stripes],
                     [last for _, last in stripes],
                 )
+                await self._change_rules(connection, pool_id, new.rules)
                 await _note(connection, self._clock, actor, "pool.created", pool_id, new.owner_id)
         except asyncpg.ExclusionViolationError as error:
             raise PoolOverlap("the range meets another pool's") from error
@@ -91,6 +107,7 @@ class Pools:
         """Change a pool's settings, and lock, reserve or free single numbers. Raises NotFound, InvalidRequest."""
         check_settings(change)
         pool = await self.get(pool_id)
+        _check_manager(change.managed_by, pool.owner_id)
         if any(key not in pool for key in (*change.lock, *change.reserve, *change.unhold)):
             raise InvalidRequest("a number is not in this pool")
         try:
@@ -105,16 +122,31 @@ class Pools:
                     change.default_ttl_seconds,
                     change.low_water,
                     change.locked,
+                    change.managed_by,
                 )
                 for hold, keys in (("locked", change.lock), ("reserved", change.reserve)):
                     if keys:
                         await connection.execute(queries.HOLD_NUMBERS, pool_id, sorted(set(keys)), hold)
                 if change.unhold:
                     await connection.execute(queries.UNHOLD_NUMBERS, pool_id, list(change.unhold))
+                await self._change_rules(connection, pool_id, change.rules)
                 await _note(connection, self._clock, actor, "pool.changed", pool_id, pool.owner_id)
         except asyncpg.UniqueViolationError as error:
             raise InvalidRequest("a pool of this name exists") from error
+        if change.rules and self._copies is not None:
+            await self._copies.revoke_all()
         return await self.get(pool_id)
+
+    async def _change_rules(self, connection: asyncpg.Connection, pool_id: UUID, change: RulesChange | None) -> None:
+        if not change:
+            return
+        stored = await connection.fetchval(queries.LOCK_RULES, pool_id)
+        await connection.execute(queries.SET_RULES, pool_id, changed(stored, change, partial(self._seal, pool_id)))
+
+    def _seal(self, pool_id: UUID, digits: str) -> str:
+        if self._keyring is None:
+            raise AssertionError("whoever takes rules from customers has the key ring")
+        return seal(self._keyring, pool_id, digits)
 
     async def counts(self, pool_ids: Iterable[UUID]) -> dict[UUID, PoolCounts]:
         """How many numbers are in which state. Reads every used number of the pools: not for a hot path."""
@@ -157,7 +189,14 @@ def _pool(row: asyncpg.Record) -> Pool:
         low_water=row["low_water"],
         locked=row["locked"],
         created_at=row["created_at"],
+        managed_by=ManagedBy(row["managed_by"]),
+        rules=shown(row["rules"]),
     )
+
+
+def _check_manager(managed_by: ManagedBy | None, owner_id: UUID | None) -> None:
+    if managed_by is ManagedBy.CUSTOMER and owner_id is None:
+        raise InvalidRequest("a pool that a customer manages has that customer as its owner")
 
 
 async def _note(

@@ -1,13 +1,17 @@
-"""The decision, for voice and text alike: a pure function of what is stored, the caller and the time."""
+"""The words of the decision: what is asked, what is known, and what may be decided. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
 from uuid import UUID
 
-from vns.bindings.rules import CallerId, Channel, Side, Status
+from vns.bindings.rules import CallerId, Channel, Ring, Side, Status
 from vns.numbering.rules import NumberKind, PhoneNumber
 from vns.pools.rules import Mode
+from vns.rulebook.rules import NO_RULES, Rules
 
 
 class Reason(StrEnum):
@@ -53,11 +57,17 @@ class Question:
     channel: Channel
     at: datetime
     show_caller: bool = True
+    dialled: PhoneNumber | None = None  # the same as a number: whom a subscriber of an outbound binding wants to reach
+    digits: str | None = None  # what the caller was asked for and dialled: an extension, or a number to call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # two for every call: frozen they would take twice as long to make
 class BindingFacts:
-    """A binding as far as the decision needs it. `caller_is`: which party the caller is, None for a stranger."""
+    """A binding as far as the decision needs it.
+
+    `caller_is`: which party the caller is, None for a stranger; a member of a group's team is its peer. `rules`: the
+    binding's over its pool's.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -67,134 +77,127 @@ class BindingFacts:
     channels: frozenset[Channel]
     caller_id: CallerId
     caller_is: Side | None
+    vn: int = 0  # key
+    peer_vn: int | None = None  # key, in mode per_side
+    ring: Ring = Ring.ORDER
+    has_last_caller: bool = False
+    rules: Rules = NO_RULES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberUse(StrEnum):
+    """How a virtual number is used at present."""
+
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+    EXTENSION = "extension"
+
+
+@dataclass(slots=True, kw_only=True)  # two for every call: frozen they would take twice as long to make
 class Facts:
-    """All that is stored about a virtual number and one caller.
+    """All that is stored about a number dialled and one caller.
 
-    `binding` is the number's live or last one (exclusive), or that of the caller's own pair (shared).
-    `rests_until`: end of quarantine of that number or pair. `others`: another pair is live or resting there.
+    `binding` is the number's live or last one (exclusive), that of the caller's own pair or group (shared), that of the
+    digits, else of the caller as an owner (extension); where the number is in no pool, the one with which the caller
+    calls out. `rests_until`: end of quarantine of that number, pair or extension. `others`: something else is live or
+    resting there. `caller_stopped`: the caller is on the list of those who reach nobody (vns.abuse).
     """
 
     in_pool: bool
+    use: NumberUse | None = None  # None: never used
+    caller_stopped: bool = False
     binding: BindingFacts | None = None
     rests_until: datetime | None = None
     others: bool = False
+    proven: bool = False  # the pool of the virtual number to be presented has its proof on file
+    caller_blocked: bool = False
+    blocked: frozenset["Target"] = frozenset()  # who is not to be called
+    dialled_is_virtual: bool = False  # whom a subscriber wants to call is a virtual number
+    open_calls: int = 0  # other calls on the virtual number now; counted only where there is a limit
+    hooked: bool = False  # the tenant wants to be asked
+    pool_rules: Rules = NO_RULES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connect:
-    """Connect the caller to `target`'s side of `binding_id` and present `present`."""
+class Target(StrEnum):
+    """Who is called. Only `Router` knows their numbers: `Routed.targets`."""
 
-    binding_id: UUID
-    tenant_id: UUID
-    target: Side
-    present: "Presented"
-    steps: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
-    """Do not connect. `binding_id` and `tenant_id` are known where the number belongs to somebody."""
-
-    reason: Reason
-    binding_id: UUID | None
-    tenant_id: UUID | None
-    steps: tuple[str, ...]
+    REAL = "real"
+    PEER = "peer"
+    TEAM = "team"  # group: all members that may be called, in ring order
+    LAST_CALLER = "last_caller"  # extension: the owner calls back
+    DIALLED = "dialled"  # outbound: the number dialled
+    FALLBACK = "fallback"  # the binding has ended, and somebody answers for it
 
 
 class Presented(StrEnum):
     """The caller ID shown to the target: always one that is proven."""
 
     CALLER = "caller"
-    VIRTUAL_NUMBER = "virtual_number"
+    VIRTUAL_NUMBER = "virtual_number"  # the binding's; in mode per_side the one on which the target would call back
 
 
-Decision = Connect | Refuse
+NO_PROMPTS: Mapping[Reason, UUID] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLimits:
+    """How a connected call is carried out. None: as the platform's settings say."""
+
+    ring_seconds: int | None = None
+    max_seconds: int | None = None  # from the answer on
+    ringback: UUID | None = None  # prompt that the caller hears instead of the ringing tone
+    prompts: Mapping[Reason, UUID] = field(default_factory=lambda: NO_PROMPTS)  # instead of the platform's
+    record: bool = False
+    concurrent: int | None = None  # connected calls at a time on the virtual number
+
+
+NO_LIMITS = CallLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """Connect the caller to `target` and present `present`. A team rings as `ring` says; others are one number."""
+
+    binding_id: UUID
+    tenant_id: UUID
+    target: Target
+    present: Presented
+    steps: tuple[str, ...]
+    ring: Ring = Ring.ORDER
+    limits: CallLimits = NO_LIMITS
+    intercept: bool = False  # the tenant's hook is asked first: Routed.hook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """Answer, ask the caller for digits, then ask again with Question.digits; three wrong tries end it.
+
+    `extension`: whom on this number; the binding is not known yet. `number`: whom a subscriber wants to call.
+    """
+
+    what: Literal["extension", "number"]
+    binding_id: UUID | None
+    tenant_id: UUID | None
+    steps: tuple[str, ...]
+    limits: CallLimits = NO_LIMITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Do not connect. `binding_id` and `tenant_id` are known where the number belongs to somebody.
+
+    `again`: other digits may be right; the caller is asked anew until three tries were wrong. `prompt`: what to play
+    instead of the platform's announcement.
+    """
+
+    reason: Reason
+    binding_id: UUID | None
+    tenant_id: UUID | None
+    steps: tuple[str, ...]
+    again: bool = False
+    prompt: UUID | None = None
+
+
+Decision = Connect | Collect | Refuse
 
 # Whoever these belong to, nobody is to see them as a caller, not even when they really call.
 NEVER_PRESENTED = frozenset({NumberKind.EMERGENCY, NumberKind.SPECIAL})
-
-
-def decide(question: Question, facts: Facts) -> Decision:
-    """The first check that objects decides; `steps` tells in words what was looked at."""
-    steps: list[str] = []
-    binding = facts.binding
-    objection = _objection(question, facts, steps)
-    if objection is None and binding is not None:
-        target = Side.PEER if binding.caller_is is Side.REAL else Side.REAL
-        present = _presented(question, binding)
-        steps.append(f"connect to the {target} party, presenting the {present.replace('_', ' ')}")
-        return Connect(
-            binding_id=binding.id,
-            tenant_id=binding.tenant_id,
-            target=target,
-            present=present,
-            steps=tuple(steps),
-        )
-    reason = objection or Reason.UNALLOCATED
-    steps.append(f"refuse: {reason}")
-    return Refuse(
-        reason=reason,
-        binding_id=binding.id if binding else None,
-        tenant_id=binding.tenant_id if binding else None,
-        steps=tuple(steps),
-    )
-
-
-def _objection(question: Question, facts: Facts, steps: list[str]) -> Reason | None:
-    binding = facts.binding
-    if question.vn is None or not facts.in_pool:
-        steps.append("the number dialled is in no pool")
-        return Reason.UNALLOCATED
-    if binding is None:
-        return _no_binding(facts, steps)
-    if not _live(binding, question.at):
-        return _not_live(binding, facts, question.at, steps)
-    steps.append(f"live {binding.mode} binding")
-    return _forbidden(question, binding, steps)
-
-
-def _no_binding(facts: Facts, steps: list[str]) -> Reason:
-    if facts.others:
-        steps.append("the number connects pairs, and the caller is in none of them")
-        return Reason.NOT_A_PARTY
-    steps.append("the number is free")
-    return Reason.UNALLOCATED
-
-
-def _not_live(binding: BindingFacts, facts: Facts, at: datetime, steps: list[str]) -> Reason:
-    if binding.mode is Mode.BIDIRECTIONAL:
-        steps.append("the caller's pair on this number has ended")
-        return Reason.ENDED
-    if facts.rests_until is not None and facts.rests_until > at:
-        steps.append("the binding has ended and the number is in quarantine")
-        return Reason.ENDED
-    steps.append("the last binding has ended and its quarantine is over")
-    return Reason.UNALLOCATED
-
-
-def _forbidden(question: Question, binding: BindingFacts, steps: list[str]) -> Reason | None:
-    if question.caller is None:
-        steps.append("the caller's number is withheld")
-        return Reason.NOT_A_PARTY
-    if binding.mode is Mode.ONE_WAY and binding.caller_is is Side.REAL:
-        steps.append("the owner dials its own number")
-        return Reason.NOT_ALLOWED
-    if question.channel not in binding.channels:
-        steps.append(f"the binding does not allow {question.channel}")
-        return Reason.NOT_ALLOWED
-    steps.append(f"{question.channel} is allowed")
-    return None
-
-
-def _live(binding: BindingFacts, at: datetime) -> bool:
-    return binding.status is Status.ACTIVE and binding.ends_at > at
-
-
-def _presented(question: Question, binding: BindingFacts) -> Presented:
-    wanted = binding.mode is Mode.ONE_WAY and binding.caller_id is CallerId.CALLER and question.show_caller
-    if wanted and question.caller is not None and question.caller.kind not in NEVER_PRESENTED:
-        return Presented.CALLER
-    return Presented.VIRTUAL_NUMBER

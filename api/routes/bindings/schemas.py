@@ -8,24 +8,29 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from api.problems import Problem
+from api.routes.rules import RulesIn, RulesOut
 from api.wire import Cursor, Digits, In, Masked, Name, Number, Out, PageSize, Reference, Time, moment
 from vns.bindings.rules import (
     BOTH_CHANNELS,
+    MAX_MEMBERS,
     AllocationRequest,
     Binding,
     BindingChange,
     CallerId,
     Channel,
+    Ring,
     Status,
 )
 from vns.numbering.rules import digits_of, parse
 from vns.pools.rules import Mode, Service
+from vns.rulebook.documents import checked
 
 MAX_BATCH: Final = 1_000
 MAX_TTL: Final = 2_147_483_647  # seconds, as PostgreSQL's integer holds them
 
 Channels = Annotated[list[Channel], Field(min_length=1, max_length=2, description="What the binding is for.")]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=MAX_TTL)]
+Extension = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,8}$")]
 Flag = Annotated[bool, Field(strict=True)]
 IdempotencyKey = Annotated[
     str,
@@ -49,15 +54,64 @@ _PAIR_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+_SIDES_EXAMPLE: Final[dict[str, Any]] = {
+    "mode": "per_side",
+    "real_number": "010-1234-5678",
+    "peer_number": "010-8765-4321",
+    "service": "070",
+}
+_EXTENSION_EXAMPLE: Final[dict[str, Any]] = {
+    "mode": "extension",
+    "real_number": "010-1234-5678",
+    "service": "050",
+    "reference": "640123456790",
+}
+_GROUP_EXAMPLE: Final[dict[str, Any]] = {
+    "mode": "group",
+    "real_number": "010-1234-5678",
+    "members": ["02-555-1000", "010-8765-4321"],
+    "ring": "order",
+    "service": "070",
+}
+_OUTBOUND_EXAMPLE: Final[dict[str, Any]] = {
+    "mode": "outbound",
+    "real_number": "010-8765-4321",
+    "service": "1877",
+    "purpose": "support",
+}
+_EXAMPLES: Final[list[Any]] = [
+    _ONE_WAY_EXAMPLE,
+    _PAIR_EXAMPLE,
+    _SIDES_EXAMPLE,
+    _EXTENSION_EXAMPLE,
+    _GROUP_EXAMPLE,
+    _OUTBOUND_EXAMPLE,
+]
+
+Members = Annotated[list[Number], Field(min_length=1, max_length=MAX_MEMBERS)]
+
+
 class NewBinding(In):
     """One binding to allocate."""
 
-    mode: Mode = Field(description="Only `one_way` and `bidirectional` are offered as yet.", examples=["one_way"])
+    mode: Mode = Field(description="Who can reach whom (docs/modes.md).", examples=["one_way"])
     real_number: Number
-    peer_number: Number | None = Field(default=None, description="The other party; `bidirectional` needs it.")
+    peer_number: Number | None = Field(
+        default=None, description="The other party; `bidirectional` and `per_side` need it."
+    )
+    members: Members | None = Field(default=None, description="The team on the other side of a `group`, in ring order.")
+    ring: Ring | None = Field(
+        default=None, description="How a `group`'s team is called: in `order` (default) or `all` at once."
+    )
+    extension: Extension | None = Field(
+        default=None, description="Mode `extension`: these digits; by default four that the platform chooses."
+    )
     service: Service | None = Field(default=None, description="Kind of virtual number; by default the mode's own.")
     pool: Name | None = Field(default=None, description="A pool's id or name, instead of `service`.")
     virtual_number: Number | None = Field(default=None, description="This very number, and no other.")
+    peer_virtual_number: Number | None = Field(
+        default=None, description="Mode `per_side`: this very number for `real_number` to dial."
+    )
     expires_at: Time | None = Field(default=None, description="Absolute end, at least 60 seconds ahead.")
     ttl_seconds: Seconds | None = Field(
         default=None, description="Sliding end: seconds since the last connected call or text."
@@ -71,12 +125,13 @@ class NewBinding(In):
     purpose: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = Field(
         default="delivery", description="What the customer agreed to."
     )
+    rules: RulesIn | None = None
     ensure: Flag = Field(
         default=False,
         description="Answer a live binding of the same reference (or none) and parties instead of a new one.",
     )
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ONE_WAY_EXAMPLE, _PAIR_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +150,10 @@ class NewBinding(In):
             service=self.service,
             pool=self.pool,
             virtual_number=parse(self.virtual_number).key if self.virtual_number is not None else None,
+            peer_virtual_number=parse(self.peer_virtual_number).key if self.peer_virtual_number is not None else None,
+            members=tuple(map(parse, self.members or ())),
+            ring=self.ring,
+            extension=self.extension,
             expires_at=self.expires_at,
             ttl_seconds=self.ttl_seconds,
             expire_after_call=self.expire_after_call,
@@ -102,6 +161,7 @@ class NewBinding(In):
             purpose=self.purpose,
             channels=frozenset(self.channels),
             caller_id=self.caller_id,
+            rules=checked(self.rules) if self.rules is not None else None,
             ensure=self.ensure,
         )
 
@@ -111,12 +171,17 @@ class ChangedBinding(In):
 
     real_number: Number | None = None
     peer_number: Number | None = None
+    members: Members | None = Field(default=None, description="A whole new team of a `group`, in ring order.")
+    add_members: list[Number] = Field(default=[], max_length=MAX_MEMBERS)
+    remove_members: list[Number] = Field(default=[], max_length=MAX_MEMBERS)
+    ring: Ring | None = None
     expires_at: Time | None = None
     ttl_seconds: Seconds | None = None
     expire_after_call: Flag | None = None
     channels: Channels | None = None
     caller_id: CallerId | None = None
     reference: Reference | None = None
+    rules: RulesIn | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"expires_at": "2099-12-31T15:00:00Z"}]})
 
@@ -126,6 +191,10 @@ class ChangedBinding(In):
         return BindingChange(
             real_number=parse(self.real_number) if self.real_number is not None else None,
             peer_number=parse(self.peer_number) if self.peer_number is not None else None,
+            members=tuple(map(parse, self.members)) if self.members is not None else None,
+            add_members=tuple(map(parse, self.add_members)),
+            remove_members=tuple(map(parse, self.remove_members)),
+            ring=self.ring,
             expires_at=self.expires_at,
             clear_expires_at="expires_at" in given and self.expires_at is None,
             ttl_seconds=self.ttl_seconds,
@@ -134,6 +203,7 @@ class ChangedBinding(In):
             channels=frozenset(self.channels) if self.channels is not None else None,
             caller_id=self.caller_id,
             reference=self.reference,
+            rules=checked(self.rules) if self.rules is not None else None,
         )
 
 
@@ -146,12 +216,15 @@ _BINDING_EXAMPLE: Final[dict[str, Any]] = {
     "extension": None,
     "real_number": "010-****-5678",
     "peer_number": None,
+    "members": None,
+    "ring": None,
     "reference": "640123456789",
     "expires_at": "2030-01-15T00:00:00Z",
     "channels": ["voice", "sms"],
     "caller_id": "caller",
     "purpose": "delivery",
     "exposes": ["caller"],
+    "rules": None,
     "created_at": "2030-01-01T00:00:00Z",
     "ended_at": None,
 }
@@ -164,10 +237,14 @@ class BindingOut(Out):
     mode: Mode
     status: Status
     virtual_number: Digits
-    peer_virtual_number: Digits | None = Field(description="The other side's, in mode per_side only.")
-    extension: str | None
+    peer_virtual_number: Digits | None = Field(
+        description="Mode `per_side`: what `real_number` dials to reach `peer_number`."
+    )
+    extension: str | None = Field(description="Mode `extension`: what callers dial after the virtual number.")
     real_number: Masked
     peer_number: Masked | None
+    members: list[Masked] | None = Field(description="Mode `group`: the team, in ring order.")
+    ring: Ring | None
     reference: str | None
     expires_at: datetime | None = Field(description="The effective end as of now, absolute or sliding.")
     channels: list[Channel]
@@ -176,6 +253,7 @@ class BindingOut(Out):
     exposes: list[str] = Field(
         description="Of `caller`, `real_number`, `peer_number`: whose real number the other side will see."
     )
+    rules: RulesOut | None = Field(description="The binding's own; its pool's hold where they say nothing.")
     created_at: datetime
     ended_at: datetime | None
 
@@ -197,16 +275,19 @@ def render(binding: Binding) -> str:
             "mode": binding.mode,
             "status": binding.status,
             "virtual_number": digits_of(binding.vn),
-            "peer_virtual_number": None,
-            "extension": None,
+            "peer_virtual_number": digits_of(binding.peer_vn) if binding.peer_vn is not None else None,
+            "extension": binding.extension,
             "real_number": binding.real_masked,
             "peer_number": binding.peer_masked,
+            "members": binding.members_masked,
+            "ring": binding.ring,
             "reference": binding.reference,
             "expires_at": moment(binding.expires_at),
             "channels": _CHANNELS[binding.channels],
             "caller_id": binding.caller_id,
             "purpose": binding.purpose,
             "exposes": binding.exposes,
+            "rules": binding.rules,
             "created_at": moment(binding.created_at),
             "ended_at": moment(binding.ended_at),
         },

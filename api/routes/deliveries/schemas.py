@@ -34,6 +34,9 @@ class DeliveryOut(Out):
     virtual_number: Digits
     status: Status
     expires_at: datetime | None
+    extension: str | None = Field(
+        default=None, description="To be dialled after the number; left out where the number has none."
+    )
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -67,13 +70,12 @@ class LookupOut(Out):
 
 def render(delivery: Delivery) -> str:
     """The JSON of `DeliveryOut`."""
-    return json.dumps(
-        {
-            "reference": delivery.reference,
-            "virtual_number": digits_of(delivery.vn),
-            "status": delivery.status,
-            "expires_at": moment(delivery.expires_at),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    shown = {
+        "reference": delivery.reference,
+        "virtual_number": digits_of(delivery.vn),
+        "status": delivery.status,
+        "expires_at": moment(delivery.expires_at),
+    }
+    if delivery.extension is not None:
+        shown["extension"] = delivery.extension
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))

@@ -1,14 +1,18 @@
 """Texts as JSON. What was written in them is not shown."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from api.wire import Digits, Masked, Out
-from vns.messages.rules import NO_NUMBER, Kind, Message, Status
-from vns.numbering.rules import digits_of
+from api.problems import Problem
+from api.routes.bindings.schemas import Flag
+from api.wire import Digits, In, Masked, Number, Out, Time
+from vns.bindings.rules import Side
+from vns.messages.rules import NO_NUMBER, Kind, Message, NewText, Status
+from vns.messages.sending import MAX_BATCH
+from vns.numbering.rules import digits_of, parse
 
 _EXAMPLE: Final[dict[str, Any]] = {
     "id": "019a0000-0000-7000-8000-000000000003",
@@ -23,11 +27,79 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "received_at": "2030-01-02T03:04:05Z",
     "sent_at": "2030-01-02T03:04:06Z",
     "finished_at": "2030-01-02T03:04:09Z",
+    "send_at": None,
 }
+_REQUEST_EXAMPLE: Final[dict[str, Any]] = {
+    "binding_id": "019a0000-0000-7000-8000-000000000000",
+    "to": "real_number",
+    "text": "오늘 15시에 배송 예정입니다.",
+}
+_LATER_EXAMPLE: Final[dict[str, Any]] = {
+    "binding_id": "019a0000-0000-7000-8000-000000000000",
+    "to": "peer_number",
+    "from": "1877-1234",
+    "text": "내일 방문 예정입니다.",
+    "send_at": "2099-12-31T00:00:00Z",
+}
+
+_SIDES: Final = {"real_number": Side.REAL, "peer_number": Side.PEER}
 
 
 # Inline, because bindings have a `Status` too and a document has one schema for each name.
 MessageStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [status.value for status in Status]})]
+
+
+class NewMessage(In):
+    """A text to one side of a binding."""
+
+    binding_id: UUID = Field(description="Through this binding, which has to be live.")
+    to: Annotated[Literal["real_number", "peer_number"], Field(description="To this side; a `group`'s first member.")]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    sender: Number | None = Field(
+        default=None,
+        alias="from",
+        description="A virtual number you have in use, or a verified number of yours; by default the virtual number "
+        "that the recipient would answer to.",
+    )
+    send_at: Time | None = Field(default=None, description="Not before this moment, at most 180 days ahead.")
+    advertising: Flag = Field(
+        default=False, description="Advertising: (광고) first, a free 080 number last, not between 21:00 and 08:00."
+    )
+    night_consent: Flag = Field(default=False, description="The recipient agreed to advertising at night, separately.")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REQUEST_EXAMPLE, _LATER_EXAMPLE]})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, fields: object) -> object:
+        """Clients made from a schema send null for whatever they do not set."""
+        return (
+            {name: value for name, value in fields.items() if value is not None} if isinstance(fields, dict) else fields
+        )
+
+    def text_to_send(self) -> NewText:
+        """The same for the core. Raises InvalidNumber."""
+        return NewText(
+            binding_id=self.binding_id,
+            to=_SIDES[self.to],
+            text=self.text,
+            sender=parse(self.sender) if self.sender is not None else None,
+            send_at=self.send_at,
+            advertising=self.advertising,
+            night_consent=self.night_consent,
+        )
+
+
+class NewMessages(In):
+    """Each item is answered on its own; one bad item spoils no other."""
+
+    items: list[NewMessage] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class RawMessages(In):
+    """The same, its items not yet looked at."""
+
+    items: list[Any] = Field(min_length=1, max_length=MAX_BATCH)
 
 
 class MessageOut(Out):
@@ -45,6 +117,7 @@ class MessageOut(Out):
     received_at: datetime
     sent_at: datetime | None
     finished_at: datetime | None
+    send_at: datetime | None = Field(description="When the tenant wanted it sent; null for at once.")
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -63,9 +136,26 @@ class MessageOut(Out):
             received_at=message.received_at,
             sent_at=message.sent_at,
             finished_at=message.finished_at,
+            send_at=message.send_at,
         )
 
 
 class MessagePageOut(Out):
     items: list[MessageOut]
     next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
+class MessageItemOut(Out):
+    """Either of the two."""
+
+    message: MessageOut | None = None
+    error: Problem | None = None
+
+
+class MessageBatchOut(Out):
+    items: list[MessageItemOut] = Field(description="One for each item, in their order.")
+
+
+def render(message: Message) -> str:
+    """The body of an answer."""
+    return MessageOut.of(message).model_dump_json(by_alias=True)

@@ -38,7 +38,14 @@ async def list_pools(request: Request, principal: PoolsReader) -> PoolPage:
     operation_id="createPool",
     summary="Make a pool from a range",
     status_code=201,
-    responses=problems(errors.InvalidNumber, errors.PoolOverlap, errors.NotFound, body=True),
+    responses=problems(
+        errors.InvalidNumber,
+        errors.NumberNotMappable,
+        errors.InvalidRules,
+        errors.PoolOverlap,
+        errors.NotFound,
+        body=True,
+    ),
     openapi_extra=documented_body(NewPoolIn),
 )
 async def create_pool(request: Request, principal: PoolsWriter, body: NewPoolBody) -> PoolOut:
@@ -50,7 +57,7 @@ async def create_pool(request: Request, principal: PoolsWriter, body: NewPoolBod
     "/{pool_id}",
     operation_id="changePool",
     summary="Change a pool; lock, reserve or free single numbers",
-    responses=problems(errors.NotFound, errors.InvalidNumber, body=True),
+    responses=problems(errors.NotFound, errors.InvalidNumber, errors.NumberNotMappable, errors.InvalidRules, body=True),
     openapi_extra=documented_body(ChangedPool),
 )
 async def change_pool(request: Request, principal: PoolsWriter, pool_id: UUID, body: ChangedPoolBody) -> PoolOut:

@@ -6,9 +6,11 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
+from api.routes.rules import RulesIn, RulesOut
 from api.wire import Digits, In, Name, Number, Out
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import Mode, NewPool, Pool, PoolChange, PoolCounts, Service, range_of
+from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, PoolCounts, Service, range_of
+from vns.rulebook.documents import checked
 
 MAX_HELD: Final = 1_000  # numbers locked, reserved or freed by one request
 MAX_INTEGER: Final = 2_147_483_647
@@ -40,6 +42,10 @@ class NewPoolIn(In):
     quarantine_seconds: Quarantine = 604_800
     default_ttl_seconds: Ttl | None = None
     low_water: LowWater | None = Field(default=None, description="By default one percent of the pool.")
+    managed_by: ManagedBy = Field(
+        default=ManagedBy.PLATFORM, description="`customer`: numbers are only given out by name, by their owner."
+    )
+    rules: RulesIn | None = None
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -61,6 +67,8 @@ class NewPoolIn(In):
             quarantine_seconds=self.quarantine_seconds,
             default_ttl_seconds=self.default_ttl_seconds,
             low_water=self.low_water,
+            managed_by=self.managed_by,
+            rules=checked(self.rules) if self.rules is not None else None,
         )
 
 
@@ -74,9 +82,11 @@ class ChangedPool(In):
     default_ttl_seconds: Ttl | None = None
     low_water: LowWater | None = None
     locked: Annotated[bool, Field(strict=True)] | None = Field(default=None, description="No new bindings.")
+    managed_by: ManagedBy | None = None
     lock: Numbers = Field(default=[], description="Numbers not to be given out; live bindings go on.")
     reserve: Numbers = Field(default=[], description="Numbers to be given out by name only.")
     unhold: Numbers = Field(default=[], description="Numbers that are neither locked nor reserved any more.")
+    rules: RulesIn | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"quarantine_seconds": 1209600}]})
 
@@ -93,6 +103,8 @@ class ChangedPool(In):
             lock=_keys(self.lock),
             reserve=_keys(self.reserve),
             unhold=_keys(self.unhold),
+            managed_by=self.managed_by,
+            rules=checked(self.rules) if self.rules is not None else None,
         )
 
 
@@ -123,6 +135,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "default_ttl_seconds": None,
     "low_water": 10000,
     "locked": False,
+    "managed_by": "platform",
+    "rules": None,
     "created_at": "2030-01-01T00:00:00Z",
     "counts": {"total": 1000000, "free": 999990, "live": 8, "quarantined": 2, "locked": 0},
 }
@@ -143,6 +157,8 @@ class PoolOut(Out):
     default_ttl_seconds: int | None
     low_water: int
     locked: bool
+    managed_by: ManagedBy
+    rules: RulesOut | None = Field(description="What holds for bindings whose own rules say nothing.")
     created_at: datetime
     counts: Counts
 
@@ -163,6 +179,8 @@ class PoolOut(Out):
             default_ttl_seconds=pool.default_ttl_seconds,
             low_water=pool.low_water,
             locked=pool.locked,
+            managed_by=pool.managed_by,
+            rules=pool.rules,
             created_at=pool.created_at,
             counts=Counts(
                 total=counts.total,

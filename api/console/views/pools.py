@@ -1,0 +1,65 @@
+"""Ranges of numbers and how full they are, from what the worker counted last."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from api.console.charts import Series, lines, share_bar
+from api.console.pages import Page
+from api.console.permissions import May
+from api.console.rendering import KST
+from api.console.visit import Visit
+from vns.pools.occupancy import Sample
+from vns.pools.rules import Pool
+
+SHOWN: Final = timedelta(days=1)
+MOST_POINTS: Final = 96  # of a line
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`share`: the pool as one bar; `course`: how its live numbers went; both None where nothing was counted yet."""
+
+    pool: Pool
+    sample: Sample | None
+    share: Markup | None
+    course: Markup | None
+
+
+async def pools(visit: Visit) -> Response:
+    services = visit.services
+    everything = visit.may(May.OPERATE)
+    found = await services.pools.list(None if everything else visit.about.id)
+    samples = await services.occupancy.latest([pool.id for pool in found])
+    since = services.clock.now() - SHOWN
+    shown = [
+        Shown(pool, sample, _share(pool, sample), _course(pool, await services.occupancy.since(pool.id, since)))
+        if (sample := samples.get(pool.id)) is not None
+        else Shown(pool, None, None, None)
+        for pool in found
+    ]
+    return visit.page("pools.html", pools=shown)
+
+
+def _share(pool: Pool, sample: Sample) -> Markup:
+    counts = sample.counts
+    parts = (("사용중", "a", counts.live), ("휴지", "c", counts.quarantined), ("비어 있음", "d", counts.free))
+    return share_bar(f"{pool.name} 점유", [Series(title, colour, (float(value),)) for title, colour, value in parts])
+
+
+def _course(pool: Pool, samples: list[Sample]) -> Markup | None:
+    if len(samples) < 2:
+        return None
+    every = -(-len(samples) // MOST_POINTS)
+    kept = samples[::-every][::-1]
+    labels = [f"{sample.at.astimezone(KST):%H:%M}" for sample in kept]
+    live = tuple(float(sample.counts.live) for sample in kept)
+    resting = tuple(float(sample.counts.quarantined) for sample in kept)
+    series = [Series("사용중", "a", live), Series("휴지", "b", resting)]
+    return lines(f"{pool.name} 최근 24시간 점유 추이", labels, series, max(*live, *resting, 1.0))
+
+
+PAGES: Final = (Page(path="/pools", view=pools, needs=May.SEE_POOLS),)

@@ -1,0 +1,1 @@
+"""Parties that are blocked on a binding or a pool."""

@@ -1,0 +1,48 @@
+"""Certificates as JSON."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from api.wire import In, Out
+from vns.senders.evidence import Document, MediaType
+
+_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "019a0000-0000-7000-8000-000000000006",
+    "sender_number_id": "019a0000-0000-7000-8000-000000000005",
+    "media_type": "application/pdf",
+    "bytes": 48213,
+    "created_at": "2030-01-01T00:00:00Z",
+}
+
+
+class OfNumber(In):
+    sender_number_id: UUID
+
+
+class DocumentOut(Out):
+    """A certificate. An operator reads it and approves or rejects the number."""
+
+    id: UUID
+    sender_number_id: UUID
+    media_type: MediaType
+    size: int = Field(serialization_alias="bytes")
+    created_at: datetime
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    @classmethod
+    def of(cls, one: Document) -> "DocumentOut":
+        return cls(
+            id=one.id,
+            sender_number_id=one.sender_id,
+            media_type=one.media_type,
+            size=one.size,
+            created_at=one.created_at,
+        )
+
+
+class DocumentList(Out):
+    items: list[DocumentOut]

@@ -1,0 +1,1 @@
+"""The hook that a tenant is asked by."""

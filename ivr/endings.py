@@ -1,0 +1,144 @@
+"""Finishes calls by the lines that Asterisk's hang-up handler writes. They are on disk, whatever becomes of
+Asterisk or of a bridge, and many of them are read at once.
+
+Every bridge reads every line. What a bridge answered itself it finishes at once; the calls of another it leaves to that
+one for a while, and then finishes whatever is still open. A call is finished once, whoever comes first.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from ivr.ami.records import AnswerNote, CallRecord, RecordsFolder
+from ivr.failures import GONE
+from vns.calls.rules import CallOutcome
+from vns.calls.service import Calls
+from vns.storage.clock import Clock
+
+log = logging.getLogger(__name__)
+
+READ_EVERY: Final = 0.25  # seconds
+PATIENCE: Final = 4.0  # seconds that a call is left to the bridge that answered it, and between two looks at it
+LOOKS: Final = 15  # at a call that was decided and has no record: a call connected by a copy gets its own afterwards
+BATCH: Final = 500
+LONGEST_WAIT: Final = 20.0  # seconds for the database to take one batch
+KEEP_RECORDS: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Looked at when the event loop's clock is at `due`."""
+
+    due: float
+    outcome: CallOutcome
+    looks: int = 0
+
+
+class Endings:
+    """The ends of one Asterisk's calls. `run()` is a task of the bridge's."""
+
+    def __init__(
+        self,
+        folder: RecordsFolder,
+        calls: Calls,
+        clock: Clock,
+        *,
+        bridge: str,
+        every: float = READ_EVERY,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`every`, `patience`: seconds, see READ_EVERY and PATIENCE."""
+        self._folder = folder
+        self._calls = calls
+        self._clock = clock
+        self._bridge = bridge
+        self._every = every
+        self._patience = patience
+        self._started = clock.now()
+        self._position = folder.start(self._started)
+        self._own: list[CallOutcome] = []
+        self._answers: dict[UUID, datetime] = {}
+        self._waiting: deque[_Waiting] = deque()  # in the order of `due`
+
+    async def run(self) -> None:
+        """Until cancelled. Without a database the same lines are tried again."""
+        cleared = None
+        while True:
+            more = False
+            try:
+                async with asyncio.timeout(LONGEST_WAIT):
+                    more = await self.one_round()
+                if cleared != (today := self._clock.now().date()):
+                    self._folder.remove_before(self._clock.now() - KEEP_RECORDS)
+                    cleared = today
+            except GONE as error:
+                log.warning("ended calls wait: %s", type(error).__name__)
+            if not more:
+                await asyncio.sleep(self._every)
+
+    async def one_round(self) -> bool:
+        """Finish what can be finished, read on if all of that was. Whether something was read."""
+        await self._finish()
+        lines, self._position = await asyncio.to_thread(self._folder.read, self._position)
+        for line in lines:
+            self._take(line)
+        await self._finish()
+        return bool(lines)
+
+    def _take(self, line: str) -> None:
+        try:
+            if (note := AnswerNote.parse(line)) is not None:
+                self._answers[note.call_id] = note.at
+                return
+            record = CallRecord.parse(line)
+        except ValueError as error:
+            log.warning("a record without sense: %s", error)
+            return
+        if record.ended_at < self._started:  # of an earlier life: nobody else may be there for it
+            self._waiting.appendleft(_Waiting(0.0, replace(record.outcome(), reconciled=True)))
+        elif record.bridge == self._bridge:
+            self._own.append(record.outcome())
+        else:
+            self._leave(record.outcome())
+
+    def _leave(self, outcome: CallOutcome, looks: int = 0) -> None:
+        due = asyncio.get_running_loop().time() + self._patience
+        self._waiting.append(_Waiting(due, replace(outcome, reconciled=True), looks))
+
+    async def _finish(self) -> None:
+        """Raises what is in GONE; then it is all tried again."""
+        if self._answers:
+            await self._calls.note_answers(self._answers)
+            self._answers = {}
+        while self._own:
+            batch = self._own[:BATCH]
+            if await self._calls.finish(batch) < len(batch):
+                for outcome in batch:  # another was faster, or one of them has no record yet
+                    self._leave(outcome)
+            del self._own[: len(batch)]
+        now = asyncio.get_running_loop().time()
+        while self._waiting and self._waiting[0].due <= now:
+            batch_of = [one for one, _ in zip(self._waiting, range(BATCH), strict=False) if one.due <= now]
+            await self._finish_open(batch_of)
+            for _ in batch_of:
+                self._waiting.popleft()
+
+    async def _finish_open(self, batch: Sequence[_Waiting]) -> None:
+        known = await self._calls.unfinished([one.outcome.call_id for one in batch])
+        late = [one.outcome for one in batch if known.get(one.outcome.call_id) or self._tells_all(one.outcome, known)]
+        if late:
+            log.info("%d calls finished from the records", await self._calls.finish(late))
+        for one in batch:
+            recent = one.outcome.ended_at >= self._started and one.looks < LOOKS
+            if recent and not known.get(one.outcome.call_id, True) and one.outcome.arrived_at is None:
+                self._leave(one.outcome, one.looks + 1)
+
+    @staticmethod
+    def _tells_all(outcome: CallOutcome, known: dict[UUID, bool]) -> bool:
+        """Nobody decided about it, and it has no record yet."""
+        return outcome.call_id in known and outcome.arrived_at is not None

@@ -1,0 +1,85 @@
+"""`vns sender`: the registry, from the first number to its removal."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Command
+
+SHOP = ("--tenant", "shop")
+
+
+@pytest.fixture
+def shop(vns: "Command") -> "Command":
+    vns("tenant", "create", "shop", "--name", "Shop", "--kind", "mall")
+    vns("tenant", "create", "other", "--name", "Other", "--kind", "mall")
+    return vns
+
+
+@pytest.mark.usefixtures("keyring")
+def test_a_number_from_its_registration_to_its_removal(shop: "Command") -> None:
+    made = shop("sender", "register", "02-1234-5678", *SHOP)
+    assert (made.field("number"), made.field("status")) == ("02-****-5678", "waiting")
+    own = made.field("id")
+    assert "caller_id_not_proven" in shop("sender", "verify", own, *SHOP, code=1).err
+    assert "code_over" in shop("sender", "confirm", own, "123456", *SHOP, code=1).err
+    assert "not_found" in shop("sender", "approve", own, "--tenant", "other", "--proof", "file 7", code=1).err
+    assert shop("sender", "approve", own, *SHOP, "--proof", "file 7").field("status") == "verified"
+    assert shop("sender", "reject", own, *SHOP, "--reason", "file 7 is another's").field("status") == "failed"
+    listed = shop("sender", "list", *SHOP)
+    assert own in listed.out
+    assert "registered 1 of 30 allowed" in listed.err
+    assert own in shop("sender", "remove", own, *SHOP).out
+    assert "not_found" in shop("sender", "remove", own, *SHOP, code=1).err
+    assert "not_found" in shop("sender", "verify", str(uuid4()), *SHOP, code=1).err
+
+
+@pytest.mark.usefixtures("keyring")
+def test_a_file_is_registered_as_a_whole_or_not_at_all(shop: "Command", tmp_path: Path) -> None:
+    file = tmp_path / "numbers.txt"
+    file.write_text("02-1234-5678\n02-1234-5678\nabc\n")
+    refused = shop("sender", "bulk", str(file), *SHOP, code=1)
+    assert [tuple(row.values()) for row in refused.rows()] == [("2", "duplicate"), ("3", "malformed")]
+    assert "registered 0 of 30" in shop("sender", "list", *SHOP).err
+    file.write_text("02-1234-5678\n1588-1111\n")
+    assert "2 rows are right" in shop("sender", "bulk", str(file), *SHOP, "--check").out
+    assert "registered 2 numbers" in shop("sender", "bulk", str(file), *SHOP).out
+    shop("sender", "policy", *SHOP, "--proof", "listed", "--max-numbers", "2")
+    assert "quota_exceeded" in shop("sender", "register", "02-1234-9999", *SHOP, code=1).err
+
+
+@pytest.mark.usefixtures("keyring")
+def test_a_certificate_is_uploaded_read_and_decided_on(shop: "Command", tmp_path: Path) -> None:
+    own = shop("sender", "register", "02-1234-5678", *SHOP).field("id")
+    paper, seen = tmp_path / "paper.pdf", tmp_path / "seen.pdf"
+    paper.write_bytes(b"%PDF-1.7\ncertificate\n%%EOF\n")
+    made = shop("sender", "upload", own, str(paper), *SHOP).field("document")
+    assert own in shop("sender", "review").out
+    assert [row["DOCUMENT"] for row in shop("sender", "documents", own, *SHOP).rows()] == [made]
+    shop("sender", "document", made, str(seen), *SHOP)
+    assert seen.read_bytes() == paper.read_bytes()
+    assert "invalid_request" in shop("sender", "document", made, str(seen), *SHOP, code=1).err
+    assert "not_found" in shop("sender", "documents", own, "--tenant", "other", code=1).err
+    paper.write_bytes(b"MZ")
+    assert "invalid_document" in shop("sender", "upload", own, str(paper), *SHOP, code=1).err
+    shop("sender", "approve", own, *SHOP, "--proof", f"document {made}")
+    assert own not in shop("sender", "review").out
+
+
+def test_accounts_come_and_go(shop: "Command") -> None:
+    shop("sender", "account-add", "other", *SHOP)
+    assert [row["ACCOUNT"] for row in shop("sender", "accounts", *SHOP).rows()] == ["other"]
+    shop("sender", "account-remove", "other", *SHOP)
+    assert "not_found" in shop("sender", "account-remove", "other", *SHOP, code=1).err
+
+
+@pytest.mark.usefixtures("keyring")
+def test_an_exemption_is_granted_and_taken_back(shop: "Command") -> None:
+    shop("sender", "exempt", *SHOP, "--route", "carrier", "--proof", "certificate 9")
+    assert shop("sender", "register", "02-1234-5678", *SHOP).field("method") == "exempt"
+    shop("sender", "unexempt", *SHOP)
+    assert "waiting" in shop("sender", "list", *SHOP).out
+    assert "not_found" in shop("sender", "unexempt", *SHOP, code=1).err

@@ -1,0 +1,24 @@
+"""What the core names and the pages show has a Korean word: a page would show the name itself, a file would break."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import pytest
+
+from api.console import words
+from vns.senders.bulk import Fault
+from vns.senders.rules import Method, Status
+from vns.users.rules import Role
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        pytest.param(set(Method), words.SENDER_METHODS, id="ways to prove a number"),
+        pytest.param(set(Status) - {Status.REMOVED}, words.SENDER_STATUSES, id="states of a number"),
+        pytest.param(set(Fault), words.SENDER_FAULTS, id="what is wrong with a row"),
+        pytest.param(set(Role), words.ROLES, id="roles"),
+    ],
+)
+def test_every_name_has_a_word(names: set[StrEnum], table: Mapping[str, str]) -> None:
+    assert {name.value for name in names} == set(table)

@@ -1,0 +1,113 @@
+"""The ends of calls, as Asterisk's records tell them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ivr.ami.records import RecordsFolder
+from ivr.callids import call_id_of
+from ivr.endings import Endings
+from tests.core_world import MovedClock
+from tests.ivr.fake_calls import FakeCalls
+from tests.ivr.test_records import line
+from vns.calls.rules import Result
+from vns.errors import Unavailable
+
+SEVEN = "vns-1700000000.7"
+LATER = f"{MovedClock().now().timestamp() + 5:.3f}"  # than the bridge began
+HOUR = 3600.0
+
+
+def endings(folder: Path, calls: FakeCalls, *, patience: float = HOUR) -> Endings:
+    return Endings(RecordsFolder(folder), calls, MovedClock(), bridge="a", patience=patience)  # type: ignore[arg-type]  # a fake
+
+
+def write(folder: Path, *lines: str) -> None:
+    with (folder / "20260301.csv").open("a") as file:
+        file.writelines(f"{text}\n" for text in lines)
+
+
+@pytest.fixture
+def calls() -> FakeCalls:
+    calls = FakeCalls()
+    calls.known = {call_id_of(SEVEN)}
+    return calls
+
+
+async def test_an_own_call_is_finished_at_once_and_once(tmp_path: Path, calls: FakeCalls) -> None:
+    work = endings(tmp_path, calls)
+    write(tmp_path, line(ended=LATER))
+    assert await work.one_round()
+    [outcome] = calls.finished
+    assert (outcome.result, outcome.reconciled) == (Result.ANSWERED, False)
+    assert not await work.one_round()
+    assert (len(calls.finished), calls.asked) == (1, [])
+
+
+async def test_what_ended_before_the_bridge_began_is_finished_and_marked(tmp_path: Path, calls: FakeCalls) -> None:
+    write(tmp_path, line(), line(unique_id="vns-1700000000.6"))
+    await endings(tmp_path, calls).one_round()
+    assert [(outcome.channel, outcome.reconciled) for outcome in calls.finished] == [(SEVEN, True)]
+
+
+async def test_another_s_call_is_left_to_it_for_a_while(tmp_path: Path, calls: FakeCalls) -> None:
+    write(tmp_path, line(ended=LATER, bridge="b"))
+    await endings(tmp_path, calls).one_round()
+    assert calls.finished == []
+    await endings(tmp_path, calls, patience=0.0).one_round()
+    assert [(outcome.channel, outcome.reconciled) for outcome in calls.finished] == [(SEVEN, True)]
+
+
+async def test_a_record_that_comes_after_the_end_gets_it_all_the_same(tmp_path: Path, calls: FakeCalls) -> None:
+    """A call that a copy connected is written down once PostgreSQL is back, and that may be after its end was read."""
+    calls.known = set()
+    work = endings(tmp_path, calls, patience=0.0)
+    write(tmp_path, line(ended=LATER))
+    for _ in range(3):
+        await work.one_round()
+    assert calls.finished == []
+    calls.known = {call_id_of(SEVEN)}
+    await work.one_round()
+    assert [outcome.channel for outcome in calls.finished] == [SEVEN]
+    looked = len(calls.asked)
+    await work.one_round()
+    assert len(calls.asked) == looked
+
+
+async def test_only_unknown_calls_that_nobody_decided_get_a_record(tmp_path: Path, calls: FakeCalls) -> None:
+    calls.known = set()
+    unasked = {"unique_id": "vns-1700000000.8", "bridge": "", "reason": "overload", "status": ""}
+    write(
+        tmp_path, line(), line(**unasked), "nonsense", line(**{**unasked, "unique_id": "vns-1700000000.9"}, ended=LATER)
+    )
+    await endings(tmp_path, calls, patience=0.0).one_round()
+    assert {outcome.channel for outcome in calls.finished} == {"vns-1700000000.8", "vns-1700000000.9"}
+
+
+async def test_answers_are_noted_and_are_no_ends(tmp_path: Path, calls: FakeCalls) -> None:
+    write(tmp_path, f"answered|{SEVEN}|1700000060.500", "answered|?|1700000060.500", "answered|vns-1700000000.8")
+    await endings(tmp_path, calls).one_round()
+    assert calls.answers == {call_id_of(SEVEN): datetime.fromtimestamp(1_700_000_060.5, UTC)}
+    assert calls.finished == []
+
+
+@pytest.mark.parametrize("ended", [{}, {"ended": LATER}], ids=["of an earlier life", "own"])
+async def test_lines_wait_while_the_database_is_down(tmp_path: Path, calls: FakeCalls, ended: dict[str, str]) -> None:
+    calls.down = True
+    work = endings(tmp_path, calls)
+    write(tmp_path, line(**ended))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await work.one_round()
+    calls.down = False
+    await work.one_round()
+    assert len(calls.finished) == 1
+
+
+async def test_more_lines_than_one_batch(tmp_path: Path, calls: FakeCalls) -> None:
+    ids = [f"vns-17000001{number // 1000:02}.{number % 1000}" for number in range(1_203)]
+    calls.known = {call_id_of(one) for one in ids}
+    write(tmp_path, *(line(unique_id=one, **({"ended": LATER} if place % 2 else {})) for place, one in enumerate(ids)))
+    await endings(tmp_path, calls).one_round()
+    assert len(calls.finished) == len(ids)

@@ -1,0 +1,3 @@
+from tests.core_world import world
+
+__all__ = ["world"]

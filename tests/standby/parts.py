@@ -1,0 +1,118 @@
+"""A bridge's parts with switches: PostgreSQL and Redis go away for one process and not for another."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import asyncpg
+
+from tests.core_world import MovedClock, World
+from vns.bindings.rules import Channel
+from vns.bindings.service import Bindings
+from vns.calls.service import Attempt, Begun, Calls
+from vns.calls.standby import Spool, Standby
+from vns.errors import Unavailable
+from vns.numbering.rules import parse
+from vns.routing.copies import Copies
+from vns.routing.rules import Question
+from vns.routing.service import Router
+from vns.storage.copies import CopyStore
+from vns.storage.database import Database
+from vns.storage.revocation import Revocations
+
+Answer = TypeVar("Answer")
+
+
+class SwitchedStore(CopyStore):
+    """A Redis that this process does not reach while `reached` is False."""
+
+    reached = True
+
+    async def _answered(self, asking: Awaitable[Answer]) -> Answer:
+        if not self.reached:
+            close = getattr(asking, "close", None)
+            if close is not None:
+                close()
+            raise Unavailable("switched off")
+        return await super()._answered(asking)
+
+
+class SwitchedDatabase(Database):
+    """A PostgreSQL that this process does not reach while `reached` is False."""
+
+    reached = True
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        if not self.reached:
+            raise Unavailable("switched off")
+        async with super().connection() as connection:
+            yield connection
+
+
+@dataclass
+class Bridge:
+    db: SwitchedDatabase
+    store: SwitchedStore
+    copies: Copies
+    calls: Calls
+    standby: Standby
+    clock: MovedClock
+
+    async def call(self, dialled: str, caller: str | None) -> Begun:
+        number = parse(dialled)
+        question = Question(
+            vn=number.key,
+            caller=parse(caller) if caller else None,
+            channel=Channel.VOICE,
+            at=self.clock.now(),
+            dialled=number,
+        )
+        call_id = uuid4()
+        return await self.standby.begin(
+            Attempt(call_id=call_id, dialled=number, question=question, bridge="a", channel=f"vns-{call_id}")
+        )
+
+    async def calm(self) -> None:
+        """One round of its task: look whether copies are open, and send what waits."""
+        await self.copies.look()
+        await self.copies.flush()
+
+
+@dataclass
+class Scene:
+    world: World
+    bridge: Bridge
+    malls: SwitchedStore
+    """The Redis of the API process."""
+    bindings: Bindings
+    revocations: Revocations
+
+
+@asynccontextmanager
+async def scene(world: World, redis_url: str, folder: Path) -> AsyncIterator[Scene]:
+    db = await SwitchedDatabase.open(world.db.url, size=4)
+    store, malls = SwitchedStore(redis_url, timeout=30), SwitchedStore(redis_url, timeout=30)
+    router = Router(world.keyring)
+    copies = Copies(db, store, router, world.clock)
+    calls = Calls(db, router, world.clock)
+    standby = Standby(calls, router, copies, db, Spool(folder / "standby" / "a.jsonl"), hedge=60)
+    revocations = Revocations(world.db, malls, world.clock)
+    bindings = Bindings(world.db, world.keyring, world.clock, render=lambda _: "", copies=revocations)
+    try:
+        yield Scene(
+            world=world,
+            bridge=Bridge(db, store, copies, calls, standby, world.clock),
+            malls=malls,
+            bindings=bindings,
+            revocations=revocations,
+        )
+    finally:
+        db.reached = True
+        await bindings.close()
+        await store.close()
+        await malls.close()
+        await db.close()

@@ -1,0 +1,1 @@
+"""Callers who use the platform for what it is not for: too many calls, guessed numbers, advertising by telephone."""

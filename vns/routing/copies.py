@@ -1,0 +1,331 @@
+"""Copies of the facts of calls, for the time in which PostgreSQL does not answer (docs/staying-up.md).
+
+Copied is the row by which a call was connected, sealed with the key ring; the decision is taken anew by the same
+function for every call, so that ends, hours and blocks of the row hold. Not copied is what a row alone cannot decide:
+bindings that one call ends, that have a hook or a limit of calls at a time, extensions and subscribers.
+"""
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from vns.bindings.rules import Channel, Status
+from vns.crypto.errors import DecryptionFailed, UnknownKeyVersion
+from vns.crypto.rules import KeyRing
+from vns.errors import Unavailable
+from vns.pools.rules import Mode
+from vns.routing import queries
+from vns.routing.rules import NumberUse, Question
+from vns.routing.service import NOBODY, FactsRow, Router
+from vns.rulebook.documents import read
+from vns.storage.clock import Clock
+from vns.storage.copies import CopyStore, Epoch, Kept
+from vns.storage.database import Database
+from vns.storage.revocation import CLOSED_AT, LOOK_EVERY, OPEN, REOPENED_AFTER, TRUSTED_FOR
+
+log = logging.getLogger(__name__)
+
+ANYBODY: Final = b"*"  # the field of an exclusive number's copy that holds for every caller
+FLUSH_EVERY: Final = 0.1  # seconds
+FORGETS_EVERY: Final = timedelta(seconds=30)  # between looks at whether Redis keeps things on disk
+MOST_WAITING: Final = 10_000  # calls whose copies wait for Redis; the oldest are given up
+KEPT_ANEW: Final = timedelta(seconds=20)  # within which the same row is not kept once more for the next call
+AT_ONCE: Final = 20  # rows confirmed in one statement: sealing more would hold calls up
+BETWEEN: Final = 0.03  # seconds between two such statements: 5,000 rows take some ten seconds
+MOST_SINGLY: Final = 500  # rows in one round that have rules or blocks, and are read one by one
+
+_COPIED_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL, Mode.PER_SIDE, Mode.GROUP})
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A row as it was read, from `read_at` on, for one number and caller."""
+
+    vn: int
+    caller: bytes
+    facts: FactsRow
+    read_at: datetime
+
+
+class Copies:
+    """One bridge's: what it keeps, confirms, and finds again. `keep` makes nobody wait; `run` is its owner's task."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: CopyStore,
+        router: Router,
+        clock: Clock,
+        *,
+        confirm_every: float = 25.0,
+        confirm_most: int = 5_000,
+        newest: int = 2_000,
+    ) -> None:
+        """`confirm_every` seconds, what was asked about lately (`confirm_most` at the most) and the `newest` bindings
+        are read again, so that their copies do not end while PostgreSQL is well."""
+        self._db = db
+        self._store = store
+        self._router = router
+        self._clock = clock
+        self._confirm_every = confirm_every
+        self._confirm_most = confirm_most
+        self._newest = newest
+        self._noted: list[_Noted] = []
+        self._asked: OrderedDict[tuple[int, bytes], _Noted | None] = OrderedDict()  # what is kept of it
+        self._seals: OrderedDict[tuple[int, bytes], tuple[FactsRow, bytes]] = OrderedDict()
+        self._epoch: Epoch | None = None
+        self._forgets = False
+        self._ask_redis_at = datetime.min.replace(tzinfo=UTC)
+        self._open_until: datetime | None = None
+        self._stopped: frozenset[bytes] = frozenset()
+
+    # -- keeping --------------------------------------------------------------------------------------------
+
+    def keep(self, question: Question, facts: FactsRow | None) -> None:
+        """What a call was connected by. Nothing but a note is made of it here: the caller waits."""
+        if facts is not None and question.vn is not None and question.channel is Channel.VOICE:
+            self._noted.append(
+                _Noted(question.vn, self._router.pseudonym(question.caller) or NOBODY, facts, question.at)
+            )
+
+    def _remember(self, one: _Noted, *, kept: bool) -> None:
+        """Whom to read again before the lease is over."""
+        self._asked[one.vn, one.caller] = one if kept else None
+        self._asked.move_to_end((one.vn, one.caller))
+        while len(self._asked) > self._confirm_most:
+            self._asked.popitem(last=False)
+
+    def _is_kept(self, one: _Noted) -> bool:
+        """The same has been kept a moment ago: an encryption and a message to Redis less for most calls."""
+        known = self._asked.get((one.vn, one.caller))
+        return known is not None and known.facts == one.facts and one.read_at - known.read_at < KEPT_ANEW
+
+    def _sealed(self, noted: _Noted) -> Kept:
+        """Of a row that is as it was the ciphertext is kept: nothing in it says until when it holds."""
+        field = field_of(noted.facts, noted.caller)
+        known = self._seals.get((noted.vn, field))
+        if known is not None and known[0] == noted.facts:
+            sealed = known[1]
+        else:
+            sealed = seal(self._router.keyring, noted.vn, field, noted.facts)
+            self._seals[noted.vn, field] = (noted.facts, sealed)
+            while len(self._seals) > self._confirm_most + self._newest:
+                self._seals.popitem(last=False)
+        return Kept(vn=noted.vn, field=field, sealed=sealed, read_at=noted.read_at)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether what is read from `now` on is kept."""
+        return (
+            self._epoch is not None
+            and self._epoch.known_at < now
+            and self._open_until is not None
+            and now < self._open_until
+        )
+
+    async def run(self) -> None:
+        """Until cancelled. Whatever does not answer, copies end and nobody is served longer than a lease."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_on())
+            tasks.create_task(self._confirm_on())
+
+    async def _keep_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        look_at = 0.0
+        while True:
+            with _given_up():
+                if loop.time() >= look_at:
+                    look_at = loop.time() + LOOK_EVERY.total_seconds()
+                    await self.look()
+                await self.flush()
+            await asyncio.sleep(FLUSH_EVERY)
+
+    async def _confirm_on(self) -> None:
+        """Slowly, beside the rest: a burst of it would hold callers up."""
+        loop = asyncio.get_running_loop()
+        confirm_at = 0.0
+        while True:
+            with _given_up():
+                if self._epoch is not None and loop.time() >= confirm_at:
+                    confirm_at = loop.time() + self._confirm_every
+                    await self.confirm()
+            await asyncio.sleep(FLUSH_EVERY)
+
+    async def look(self) -> None:
+        """Whether copies may be kept now: PostgreSQL says they are open, and Redis forgets. Raises Unavailable."""
+        now = self._clock.now()
+        async with self._db.connection() as connection:
+            closed_at = await connection.fetchval(CLOSED_AT)
+            stopped = await connection.fetch(queries.STOPPED_CALLERS, now)
+        self._stopped = frozenset(row["party"] for row in stopped)
+        if closed_at is not None:
+            # what was read until they are open again may be older than a change that needed no Redis
+            self._open_until = self._epoch = None
+            if now - closed_at > REOPENED_AFTER and await self._store.forgets():
+                async with self._db.connection() as connection:
+                    await connection.execute(OPEN, now - REOPENED_AFTER)
+            return
+        if now >= self._ask_redis_at:
+            self._open_until = None
+            self._forgets = await self._store.forgets()
+            self._ask_redis_at = now + FORGETS_EVERY
+            if not self._forgets:
+                log.warning("Redis keeps its contents on disk, or hides whether it does: no copies for an outage")
+        if not self._forgets:
+            return
+        if self._epoch is None:
+            value = await self._store.epoch()
+            self._epoch = Epoch(value=value, known_at=self._clock.now())
+        self._open_until = now + TRUSTED_FOR
+
+    async def flush(self) -> None:
+        """Send what was noted. Raises Unavailable, and then that is given up: it would soon be too old."""
+        noted, self._noted = self._noted[-MOST_WAITING:], []
+        fresh: list[_Noted] = []
+        for one in noted:
+            if not copyable(one.facts):
+                continue
+            if self._is_kept(one):
+                self._asked.move_to_end((one.vn, one.caller))
+                continue
+            self._remember(one, kept=False)
+            if self.is_open(one.read_at):
+                fresh.append(one)
+        if await self._send([self._sealed(one) for one in fresh]):
+            for one in fresh:
+                self._remember(one, kept=True)
+
+    async def _send(self, kept: Sequence[Kept]) -> bool:
+        """Whether all of it was sent under the epoch in force."""
+        if not kept or self._epoch is None:
+            return not kept
+        if await self._store.keep(self._epoch, kept, self._clock.now()):
+            return True
+        self._epoch = None  # somebody took everything back, or Redis was emptied
+        self._asked = OrderedDict.fromkeys(self._asked)  # nothing is kept any more
+        return False
+
+    async def confirm(self) -> None:
+        """Read again what is known, what was asked about last first, and keep it anew. Raises Unavailable."""
+        async with self._db.connection() as connection:
+            newest = await connection.fetch(queries.NEWEST_SEATS, self._newest)
+        seats = [(row["vn"], row["party"] or NOBODY) for row in reversed(newest)]
+        pairs = list(reversed(OrderedDict.fromkeys([*seats, *self._asked])))[: self._confirm_most]
+        singly = MOST_SINGLY
+        for start in range(0, len(pairs), AT_ONCE):
+            singly -= await self._confirm(pairs[start : start + AT_ONCE], singly)
+            await asyncio.sleep(BETWEEN)
+
+    async def _confirm(self, pairs: Sequence[tuple[int, bytes]], singly: int) -> int:
+        """How many had to be read one by one, at most `singly`: the others of that kind are left as they are."""
+        now, read = self._clock.now(), 0
+        kept = []
+        async with self._db.connection() as connection:
+            numbers, callers = [vn for vn, _ in pairs], [caller for _, caller in pairs]
+            rows = await connection.fetch(queries.FACTS_OF_MANY, numbers, callers, now)
+            for (vn, caller), row in zip(pairs, rows, strict=True):
+                facts: FactsRow = row
+                if row["more"]:
+                    if read == singly:
+                        continue
+                    read += 1
+                    facts = await connection.fetchrow(queries.ALL_FACTS, vn, caller, now, None, None, None, None)
+                if not copyable(facts):
+                    self._asked.pop((vn, caller), None)  # it has ended
+                elif self.is_open(now):
+                    kept.append(self._sealed(_Noted(vn, caller, facts, now)))
+        await self._send(kept)
+        return read
+
+    # -- finding --------------------------------------------------------------------------------------------
+
+    async def recall(self, question: Question) -> FactsRow | None:
+        """The facts of a call as they were known at most a lease ago; None where nothing is. Raises Unavailable."""
+        if question.vn is None or question.digits is not None:
+            return None
+        now = self._clock.now()
+        caller = self._router.pseudonym(question.caller)
+        fields = [ANYBODY] if caller is None else [caller, ANYBODY]
+        for found in await self._store.find(question.vn, fields, now):
+            facts = opened(self._router.keyring, question.vn, found.field, found.sealed)
+            if facts is not None:
+                return {**facts, "caller_stopped": caller in self._stopped}
+        return None
+
+
+@contextmanager
+def _given_up() -> Iterator[None]:
+    """What does not answer now is asked again in the next round."""
+    try:
+        yield
+    except (Unavailable, asyncpg.PostgresError, OSError, TimeoutError) as error:
+        log.debug("copies wait: %s", type(error).__name__)
+
+
+def copyable(facts: FactsRow) -> bool:
+    """Whether the row alone decides every call that it is found for."""
+    if facts["id"] is None or facts["vn"] is None or facts["status"] != Status.ACTIVE or facts["expire_after_call"]:
+        return False
+    if Mode(facts["mode"]) not in _COPIED_MODES or facts["kind"] == NumberUse.EXTENSION:
+        return False
+    if not facts.get("all_told", False):
+        return True
+    rules = read(facts["rules"]).over(read(facts["pool_rules"]))
+    return facts["hook_url"] is None and rules.concurrent_calls is None
+
+
+def field_of(facts: FactsRow, caller: bytes) -> bytes:
+    """An exclusive number without rules is the same for every caller; all else is about one."""
+    anybody = facts["kind"] == NumberUse.EXCLUSIVE and not facts.get("all_told", False) and not facts["caller_stopped"]
+    return ANYBODY if anybody else caller
+
+
+def seal(keyring: KeyRing, vn: int, field: bytes, facts: FactsRow) -> bytes:
+    """Encrypted, and good for this number and field only."""
+    return keyring.encrypt(json.dumps(dict(facts), default=_packed, separators=(",", ":")), context=_context(vn, field))
+
+
+def opened(keyring: KeyRing, vn: int, field: bytes, sealed: bytes) -> FactsRow | None:
+    """None for what this platform has not sealed, or not for this place."""
+    try:
+        text = keyring.decrypt(sealed, context=_context(vn, field))
+    except (DecryptionFailed, UnknownKeyVersion):
+        log.warning("a copy in Redis is not one of ours")
+        return None
+    facts: FactsRow = json.loads(text, object_hook=_unpacked)
+    return facts
+
+
+def _context(vn: int, field: bytes) -> bytes:
+    return b"copy:" + vn.to_bytes(8, "big") + field
+
+
+def _packed(value: object) -> dict[str, str]:
+    match value:
+        case bytes():
+            return {"$b": value.hex()}
+        case UUID():
+            return {"$u": str(value)}
+        case datetime():
+            return {"$t": value.isoformat()}
+    raise TypeError(f"no column of the facts is a {type(value).__name__}")
+
+
+def _unpacked(found: dict[str, Any]) -> Any:
+    if len(found) == 1:
+        [(kind, text)] = found.items()
+        if kind == "$b":
+            return bytes.fromhex(text)
+        if kind == "$u":
+            return UUID(text)
+        if kind == "$t":
+            return datetime.fromisoformat(text)
+    return found

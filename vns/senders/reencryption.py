@@ -1,0 +1,30 @@
+"""Brings sender numbers and the keys of their documents to the newest key version."""
+
+from typing import Final
+
+from vns.crypto.rules import KeyRing
+from vns.routing.reencryption import Place, walk
+from vns.senders.evidence import key_context
+from vns.senders.service import number_context
+from vns.storage.database import Database
+
+_PLACES: Final = (
+    Place(
+        "select id, number as blob from sender_numbers where number is not null and",
+        "update sender_numbers set number = $3 where id = $1 and number = $2",
+        lambda row: number_context(row["id"]),
+    ),
+    Place(
+        "select id, wrapped_key as blob from sender_documents where",
+        "update sender_documents set wrapped_key = $3 where id = $1 and wrapped_key = $2",
+        lambda row: key_context(row["id"]),
+    ),
+)
+
+
+async def reencrypt_senders_once(db: Database, keyring: KeyRing) -> int:
+    """How many were not of the newest version and now are; a removed one is passed over.
+
+    Raises UnknownKeyVersion, DecryptionFailed where one cannot be read: then nothing of its batch is changed.
+    """
+    return sum([await walk(db, keyring, place) for place in _PLACES])

@@ -1,0 +1,30 @@
+"""Tenants learn of proofs that end soon: `sender.expiring` in the journal, once for each proof."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from vns.senders import queries
+from vns.storage import journal
+
+REMIND_BEFORE: Final = timedelta(days=30)
+AT_ONCE: Final = 500  # numbers in one transaction
+
+
+async def remind(connection: asyncpg.Connection, now: datetime) -> int:
+    """How many proofs a reminder was written of, AT_ONCE at most. Within a transaction."""
+    rows = await connection.fetch(queries.REMIND, now, now + REMIND_BEFORE, AT_ONCE)
+    entries = [
+        journal.Entry(
+            at=now,
+            tenant_id=row["tenant_id"],
+            actor="platform",
+            event="sender.expiring",
+            subject=row["id"],
+            data={"number": row["number_masked"], "expires_at": row["expires_at"].isoformat()},
+        )
+        for row in rows
+    ]
+    await journal.append(connection, entries)
+    return len(rows)

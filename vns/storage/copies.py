@@ -1,0 +1,215 @@
+"""Copies of what PostgreSQL said about a number, kept in Redis for the time in which PostgreSQL does not answer.
+
+A copy lives for LEASE from the *start* of the read it stems from, in a Redis that keeps nothing on disk. What is kept
+is sealed by its owner (vns.routing.copies): Redis sees ciphertexts, virtual numbers and blind indexes. All copies of a
+number hang on one key, so that taking them back is one command, and nothing read before that can be kept afterwards:
+
+    vns:copies:<vn>   hash: field (who asked) → epoch | lease end | ciphertext
+    vns:gone:<vn>     when the copies of the number were last taken back; outlives every read from before
+    vns:copies-epoch  random; a copy of another epoch does not count. A flushed Redis has a new one, and so have
+                      all copies been taken back at once
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from vns.errors import Unavailable
+
+Answer = TypeVar("Answer")
+
+LEASE: Final = timedelta(seconds=90)
+SKEW: Final = timedelta(seconds=2)  # by which the clocks of two machines may differ
+GONE_KEPT: Final = LEASE + 2 * SKEW
+
+_EPOCH_KEY: Final = "vns:copies-epoch"
+_EPOCH: Final = 16  # bytes
+_END: Final = 8  # bytes: milliseconds since 1970
+
+# KEYS epoch, then copies and gone of each. ARGV epoch, skew (ms), then of each: field, value, read at (ms), life (ms).
+_KEEP: Final = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return -1 end
+local kept = 0
+for i = 1, (#KEYS - 1) / 2 do
+  local copies, gone = KEYS[2 * i], redis.call('get', KEYS[2 * i + 1])
+  local field, value, read_at, life = unpack(ARGV, 4 * i - 1, 4 * i + 2)
+  if not gone or tonumber(read_at) > tonumber(gone) + tonumber(ARGV[2]) then
+    redis.call('hset', copies, field, ARGV[1] .. value)
+    if redis.call('pttl', copies) < tonumber(life) then redis.call('pexpire', copies, life) end
+    kept = kept + 1
+  end
+end
+return kept
+"""
+_AT_ONCE: Final = 50  # copies in one command
+
+# KEYS epoch, copies. ARGV fields. The values of this epoch, without it.
+_FIND: Final = """
+local epoch = redis.call('get', KEYS[1])
+local found = redis.call('hmget', KEYS[2], unpack(ARGV))
+for i, value in ipairs(found) do
+  if not value or not epoch or string.sub(value, 1, #epoch) ~= epoch then
+    found[i] = ''
+  else
+    found[i] = string.sub(value, #epoch + 1)
+  end
+end
+return found
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One sealed copy. `read_at`: when the read began that it stems from; `field`: for whom it holds."""
+
+    vn: int
+    field: bytes
+    sealed: bytes
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """`known_at`: when Redis had told it. Only what was read after that may be kept under it."""
+
+    value: bytes
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    field: bytes
+    sealed: bytes
+    ends_at: datetime
+
+
+class CopyStore:
+    """Owns one Redis client; end it with `close()`. Every method raises Unavailable when Redis does not answer, or
+    answers that it cannot (full, loading, a replica)."""
+
+    def __init__(self, url: str, *, timeout: float = 0.5) -> None:
+        """`timeout`: seconds in which Redis must answer."""
+        self._redis = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
+        self._timeout = timeout
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def forgets(self) -> bool:
+        """Whether this Redis keeps nothing on disk: only such a one never comes back with what was taken back."""
+
+        async def ask() -> bool:
+            try:
+                save = await self._redis.config_get("save")
+                appendonly = await self._redis.config_get("appendonly")
+            except ResponseError:  # a Redis whose settings may not be read is none that is known to forget
+                return False
+            return save.get("save") == "" and appendonly.get("appendonly") == "no"
+
+        return await self._answered(ask())
+
+    async def epoch(self) -> bytes:
+        """The epoch in force; a Redis that has none gets one."""
+
+        async def ask() -> bytes:
+            await self._redis.set(_EPOCH_KEY, secrets.token_bytes(_EPOCH), nx=True)
+            value = await self._redis.get(_EPOCH_KEY)
+            return value if isinstance(value, bytes) else b""  # gone again: nothing is kept under it
+
+        return await self._answered(ask())
+
+    async def keep(self, epoch: Epoch, copies: Sequence[Kept], now: datetime) -> bool:
+        """Keep what is still true; False where the epoch has changed. What was taken back meanwhile is passed over."""
+        due = [one for one in copies if one.read_at > epoch.known_at and one.read_at + LEASE > now]
+        if not due:
+            return True
+
+        async def send() -> bool:
+            for start in range(0, len(due), _AT_ONCE):
+                keys: list[str | bytes] = [_EPOCH_KEY]
+                arguments: list[str | bytes] = [epoch.value, str(_in_ms(SKEW))]
+                for one in due[start : start + _AT_ONCE]:
+                    keys += [_copies_key(one.vn), _gone_key(one.vn)]
+                    value = _ms(one.read_at + LEASE).to_bytes(_END, "big") + one.sealed
+                    life = max(1, _in_ms(one.read_at + LEASE - now))
+                    arguments += [one.field, value, str(_ms(one.read_at)), str(life)]
+                if int(await self._redis.eval(_KEEP, len(keys), *keys, *arguments)) < 0:
+                    return False
+            return True
+
+        return await self._answered(send())
+
+    async def find(self, vn: int, fields: Sequence[bytes], now: datetime) -> list[Found]:
+        """Copies of the number for any of `fields`, in their order, whose lease is not over."""
+
+        async def ask() -> list[bytes]:
+            answer: list[bytes] = await self._redis.eval(
+                _FIND,
+                2,
+                _EPOCH_KEY,
+                _copies_key(vn),
+                *fields,
+            )
+            return answer
+
+        found = []
+        for field, value in zip(fields, await self._answered(ask()), strict=True):
+            if len(value) > _END:
+                ends_at = datetime.fromtimestamp(int.from_bytes(value[:_END], "big") / 1000, UTC)
+                if now < ends_at <= now + LEASE + SKEW:
+                    found.append(Found(field, value[_END:], ends_at))
+        return found
+
+    async def revoke(self, vns: Collection[int], now: datetime) -> None:
+        """Once this returns, no copy of these numbers that was read before `now` is found any more."""
+
+        async def send() -> None:
+            pipeline = self._redis.pipeline(transaction=True)
+            for vn in vns:
+                pipeline.set(_gone_key(vn), str(_ms(now)), px=_in_ms(GONE_KEPT))
+                pipeline.delete(_copies_key(vn))
+            await pipeline.execute()
+
+        if vns:
+            await self._answered(send())
+
+    async def revoke_all(self) -> None:
+        """The same for every number: a new epoch."""
+
+        async def send() -> None:
+            await self._redis.set(_EPOCH_KEY, secrets.token_bytes(_EPOCH))
+
+        await self._answered(send())
+
+    async def _answered(self, asking: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asking
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable("Redis does not answer") from error
+
+
+def _copies_key(vn: int) -> str:
+    return f"vns:copies:{vn}"
+
+
+def _gone_key(vn: int) -> str:
+    return f"vns:gone:{vn}"
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _in_ms(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)
