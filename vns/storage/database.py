@@ -61,7 +61,7 @@ class Database:
         try:
             pool = await asyncpg.create_pool(
                 plain_url(url),
-                min_size=1,
+                min_size=0,  # asyncpg would keep up more by a task that never rests while PostgreSQL is away
                 max_size=size,
                 timeout=CONNECT_TIMEOUT,
                 command_timeout=statement_timeout,
@@ -71,14 +71,21 @@ class Database:
             )
         except _GONE as error:
             raise Unavailable("PostgreSQL does not answer") from error
-        return cls(url, pool)
+        database = cls(url, pool)
+        try:
+            async with database.connection():
+                pass  # whether it answers
+        except BaseException:
+            await database.close()
+            raise
+        return database
 
     async def close(self) -> None:
         """Sessions that PostgreSQL has ended meanwhile are closed too: asyncpg has then cut what was left."""
         self._closed = True
+        while self._at_hand:
+            await self._give_back(self._at_hand.pop())
         with suppress(*_WENT_AWAY):
-            while self._at_hand:
-                await self._give_back(self._at_hand.pop())
             await self._pool.close()
 
     @asynccontextmanager
@@ -122,8 +129,9 @@ class Database:
         return _is_usable(connection) and not (self._waiting or self._closed or connection.is_in_transaction())
 
     async def _give_back(self, connection: Any) -> None:
-        # asyncpg throws away a connection that it could not reset in time.
-        with suppress(TimeoutError):
+        # asyncpg throws away a connection that it could not reset in time, or whose end it notices only now. What was
+        # done with it is known by then, and is no less true.
+        with suppress(TimeoutError, *_WENT_AWAY):
             await self._pool.release(connection, timeout=RELEASE_TIMEOUT)
 
     @asynccontextmanager
