@@ -1,14 +1,17 @@
 """`vns pool`: ranges of virtual numbers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from cli.dates import LastDay, end_of
 from cli.output import compact, fields, table
 from cli.running import Platform, actor, on_platform
+from vns.errors import InvalidRequest
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, Service, range_of
+from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, Proof, Service, range_of
 
 app = typer.Typer(no_args_is_help=True, help="Ranges of virtual numbers.")
 
@@ -26,7 +29,8 @@ def list_(
 
     async def act(platform: Platform) -> list[tuple[object, ...]]:
         pools = await platform.pools.list(None)
-        rows: list[tuple[object, ...]] = [_row(pool) for pool in pools]
+        now = platform.clock.now()
+        rows: list[tuple[object, ...]] = [_row(pool, now) for pool in pools]
         if counts:
             found = await platform.pools.counts([pool.id for pool in pools])
             sums = (found[pool.id] for pool in pools)
@@ -36,7 +40,7 @@ def list_(
             ]
         return rows
 
-    heading = ("NAME", "SERVICE", "FIRST", "LAST", "LOCKED", "SENDS_TEXTS", "OWNER", "MODES")
+    heading = ("NAME", "SERVICE", "FIRST", "LAST", "LOCKED", "SENDS_TEXTS", "SHOWN_ON_CALLS", "OWNER", "MODES")
     table((*heading, *(("TOTAL", "FREE", "LIVE", "RESTING", "HELD") if counts else ())), on_platform(act))
 
 
@@ -52,6 +56,11 @@ def create(
     sms_sender_proof: Annotated[
         str | None, typer.Option(help="Where the proof is filed that these numbers may send texts.")
     ] = None,
+    voice_proof: Annotated[
+        str | None,
+        typer.Option(help="Where the proof is filed that they may be shown on calls; without: that of texts."),
+    ] = None,
+    until: LastDay = None,
     quarantine_seconds: Annotated[int, typer.Option(help="Rest after use.", min=0)] = 7 * 24 * 3600,
     default_ttl_seconds: Annotated[
         int | None, typer.Option(help="Sliding expiry of bindings that name none.", min=1)
@@ -75,12 +84,43 @@ def create(
             owner_id=(await platform.access.get_tenant(owner)).id if owner else None,
             modes=frozenset(mode) if mode else None,
             sms_sender_proof=sms_sender_proof,
+            voice_proof=voice_proof,
+            voice_proof_until=end_of(until),
             quarantine_seconds=quarantine_seconds,
             default_ttl_seconds=default_ttl_seconds,
             low_water=low_water,
             managed_by=managed_by,
         )
         return await platform.pools.create(actor(), new)
+
+    show_pool(on_platform(act))
+
+
+@app.command()
+def proof(
+    pool: PoolArgument,
+    voice: Annotated[
+        str | None, typer.Option(help="Where the proof is filed that its numbers may be shown on calls.")
+    ] = None,
+    sms: Annotated[
+        str | None, typer.Option(help="Where the proof is filed that they may send texts; it proves calls too.")
+    ] = None,
+    until: LastDay = None,
+    withdraw: Annotated[list[Proof] | None, typer.Option(help="Takes a proof away; may be repeated.")] = None,
+) -> None:
+    """File or withdraw what proves a pool's numbers. In force with the next call and text; `--until` is for calls."""
+
+    async def act(platform: Platform) -> Pool:
+        found = await platform.pools.get(pool)
+        change = PoolChange(
+            voice_proof=voice,
+            sms_sender_proof=sms,
+            voice_proof_until=end_of(until),
+            withdraw_proofs=frozenset(withdraw or ()),
+        )
+        if not change.names_proofs:
+            raise InvalidRequest("say which proof is filed, ends or is withdrawn")
+        return await platform.pools.change(actor(), found.id, change)
 
     show_pool(on_platform(act))
 
@@ -125,6 +165,8 @@ def show_pool(pool: Pool) -> None:
             ("owner", pool.owner_id),
             ("modes", pool.modes),
             ("sms_sender_proof", pool.sms_sender_proof),
+            ("voice_proof", pool.voice_proof),
+            ("voice_proof_until", pool.voice_proof_until),
             ("quarantine_seconds", pool.quarantine_seconds),
             ("default_ttl_seconds", pool.default_ttl_seconds),
             ("low_water", pool.low_water),
@@ -135,7 +177,7 @@ def show_pool(pool: Pool) -> None:
     )
 
 
-def _row(pool: Pool) -> tuple[object, ...]:
+def _row(pool: Pool, now: datetime) -> tuple[object, ...]:
     return (
         pool.name,
         pool.service,
@@ -143,6 +185,7 @@ def _row(pool: Pool) -> tuple[object, ...]:
         digits_of(pool.last),
         "yes" if pool.locked else "no",
         "yes" if pool.sms_sender_proof else "no",
+        "yes" if pool.may_be_shown(now) else "no",
         pool.owner_id,
         pool.modes,
     )

@@ -7,7 +7,7 @@ from local.secret_files import write_private
 from vns.access.rules import NewTenant, TenantKind
 from vns.access.service import Access
 from vns.errors import Forbidden, NotFound, Unauthorized
-from vns.pools.rules import NewPool, Service, range_of
+from vns.pools.rules import NewPool, Pool, PoolChange, Service, range_of
 from vns.pools.service import Pools
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -18,15 +18,19 @@ COURIER = NewTenant(code="demo-courier", name="데모 택배", kind=TenantKind.C
 OPERATOR = NewTenant(code="operator", name="운영자", kind=TenantKind.OPERATOR)
 
 
+OWN_BLOCK = "demo: the operator's own block"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeedPool:
-    """`sms_sender_proof`: where the proof is filed that numbers of the pool may send texts."""
+    """Proofs: where it is filed that numbers of the pool may send texts, and that they may be shown on calls."""
 
     name: str
     service: Service
     first: str
     last: str
     sms_sender_proof: str | None = None
+    voice_proof: str = OWN_BLOCK
 
 
 POOLS = (
@@ -36,14 +40,14 @@ POOLS = (
         service=Service.VOIP,
         first="070-8000-0000",
         last="070-8009-9999",
-        sms_sender_proof="demo: the operator's own block",
+        sms_sender_proof=OWN_BLOCK,
     ),
     SeedPool(
         name="1877",
         service=Service.REPRESENTATIVE,
         first="1877-0000",
         last="1877-9999",
-        sms_sender_proof="demo: the operator's own block",
+        sms_sender_proof=OWN_BLOCK,
     ),
 )
 
@@ -73,7 +77,7 @@ async def seed(database_url: str, run_dir: Path) -> SeedKeys:
         )
         await access.grant_lookup(ACTOR, courier=COURIER.code, mall=MALL.code)
         for pool in POOLS:
-            await _pool(pools, pool)
+            await _pool(database, pools, pool)
         return keys
     finally:
         await database.close()
@@ -103,9 +107,12 @@ async def _works(access: Access, secret: str) -> bool:
     return True
 
 
-async def _pool(pools: Pools, pool: SeedPool) -> None:
+async def _pool(database: Database, pools: Pools, pool: SeedPool) -> None:
     try:
-        await pools.get(pool.name)
+        found = await pools.get(pool.name)
+        if found.voice_proof is None and not await _withdrawn(database, found):
+            # made before calls were asked for a proof
+            await pools.change(ACTOR, found.id, PoolChange(voice_proof=pool.voice_proof))
     except NotFound:
         first, last = range_of(pool.service, pool.first, pool.last)
         await pools.create(
@@ -116,5 +123,16 @@ async def _pool(pools: Pools, pool: SeedPool) -> None:
                 first=first,
                 last=last,
                 sms_sender_proof=pool.sms_sender_proof,
+                voice_proof=pool.voice_proof,
             ),
         )
+
+
+async def _withdrawn(database: Database, pool: Pool) -> bool:
+    """Somebody has taken its proof away, and it is not for the seed to say otherwise."""
+    async with database.connection() as connection:
+        taken: bool = await connection.fetchval(
+            "select exists (select from journal where subject = $1 and event = 'pool.changed' and data ? 'withdrawn')",
+            pool.id,
+        )
+    return taken

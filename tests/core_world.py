@@ -112,7 +112,7 @@ async def open_world(database_url: str, folder: Path) -> AsyncIterator[World]:
         mall=None,  # type: ignore[arg-type]  # set below, before anybody sees it
     )
     world.mall = await world.tenant("mall")
-    await world.pool("0504-1000-0000", "0504-1000-0019", name="safe")
+    await world.pool("0504-1000-0000", "0504-1000-0019", name="safe", voice_proof="file 2")
     await world.pool("070-8000-0000", "070-8000-0019", Service.VOIP, name="voip", sms_sender_proof="file 1")
     try:
         yield world

@@ -4,7 +4,7 @@ A plain call gets BRIDGE, ACT, NUM and CID, and no more. Of the others the dialp
 
     ACT        connect, connect_once: dial NUM. dial: the same under limits, for a team, or after digits.
                collect: ask for digits. wrong: they were; ask again. Else the reason of a refusal.
-    NUM, CID   digits to dial, digits to show
+    NUM, CID   digits to dial, digits to show; no CID with an act that dials: show none
     TEAM       dial: whom to try after NUM, joined by "-"; ALL: whom to ring together with NUM
     ONCE       dial: 1 where one answered call ends the binding
     RING       dial: seconds; MAX: `L`'s value, milliseconds from the answer and before the end to warn
@@ -21,7 +21,7 @@ from uuid import UUID
 from vns.bindings.rules import Ring
 from vns.errors import NumberNotMappable
 from vns.numbering.rules import PhoneNumber, mappable
-from vns.routing.rules import CallLimits, Collect, Connect, Reason, Refuse
+from vns.routing.rules import CallLimits, Collect, Connect, Presented, Reason, Refuse
 from vns.routing.service import Routed
 
 LAST_MINUTE = 60  # seconds before the end of a limited call at which both are told, or at half-time of a shorter one
@@ -60,12 +60,13 @@ def instructions(routed: Routed, files: Files, *, digits_given: bool) -> Variabl
             return {**_act("wrong"), "LAST": decision.reason.value}
         return refusal(decision.reason, files.get(decision.prompt) if decision.prompt else None)
     callees = [number.digits for number in routed.targets if may_be_dialled(number)]
-    if not callees or routed.presented is None:
+    cid = "" if decision.present is Presented.WITHHELD else routed.presented
+    if not callees or cid is None:
         return refusal(Reason.UNREACHABLE)
     if _is_plain(decision, callees) and not digits_given:
         act = "connect_once" if routed.expire_after_call else "connect"
-        return {"ACT": act, "NUM": callees[0], "CID": routed.presented}
-    return {"ACT": "dial", "NUM": callees[0], "CID": routed.presented, **_limited(routed, decision, callees[1:], files)}
+        return {"ACT": act, "NUM": callees[0], "CID": cid}
+    return {"ACT": "dial", "NUM": callees[0], "CID": cid, **_limited(routed, decision, callees[1:], files)}
 
 
 def refusal(reason: Reason, file: str | None = None) -> Variables:

@@ -53,3 +53,33 @@ async def test_a_mall_sees_its_own_and_the_operators_pools(platform: Platform) -
     assert await names(OTHER_MALL) == {"safe", "voip"}
     body = {"mode": "one_way", "real_number": "01011112222", "pool": "own"}
     assert (await platform.post("/v1/bindings", body, key=OTHER_MALL)).json()["code"] == "not_found"
+
+
+async def test_proofs_are_filed_shown_and_withdrawn(platform: Platform) -> None:
+    body = {"name": "p", **RANGE, "voice_proof": "allotment 7", "voice_proof_until": "2030-01-01T00:00:00+09:00"}
+    answer = await platform.post("/v1/pools", body, key=OPERATOR)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["sms_sender_proof"], made["voice_proof"]) == (None, "allotment 7")
+    assert made["voice_proof_until"] == "2029-12-31T15:00:00Z"
+    path = f"/v1/pools/{made['id']}"
+
+    async def changed(change: dict[str, object]) -> dict[str, object]:
+        answer = await platform.ask("PATCH", path, change, key=OPERATOR)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, object] = answer.json()
+        return {name: found[name] for name in ("sms_sender_proof", "voice_proof", "voice_proof_until")}
+
+    nothing = {"sms_sender_proof": None, "voice_proof": None, "voice_proof_until": None}
+    assert await changed({"withdraw_proofs": ["voice"]}) == nothing
+    assert await changed({"sms_sender_proof": "s"}) == {**nothing, "sms_sender_proof": "s", "voice_proof": "s"}
+    assert await changed({"withdraw_proofs": ["voice", "sms"]}) == nothing
+    for wrong in (
+        {"voice_proof_until": "2030-01-01T00:00:00Z"},
+        {"voice_proof": "x", "voice_proof_until": "2020-01-01T00:00:00Z"},
+        {"voice_proof": "x", "withdraw_proofs": ["voice"]},
+        {"withdraw_proofs": ["calls"]},
+        {"voice_proof": ""},
+    ):
+        answer = await platform.ask("PATCH", path, wrong, key=OPERATOR)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

@@ -28,10 +28,10 @@ from hypothesis.stateful import (
 
 from tests.core_world import World, open_world
 from vns.bindings.life import sweep_overdue
-from vns.bindings.rules import FOREVER, Binding, BindingChange
+from vns.bindings.rules import Binding, BindingChange
 from vns.errors import Conflict, PairInUse, PoolExhausted, SameParty, VirtualNumberInUse
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import Mode, Service
+from vns.pools.rules import FOREVER, Mode, Service
 from vns.routing.rules import Reason, Refuse
 
 PARTIES = [f"010{n}{n}{n}{n}000{n}" for n in range(1, 6)]

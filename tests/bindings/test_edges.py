@@ -7,10 +7,10 @@ import pytest
 
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World, request
 from vns.access.rules import TenantKind
-from vns.bindings.rules import FOREVER, Allocation, BindingChange, Channel, Status
+from vns.bindings.rules import Allocation, BindingChange, Channel, Status
 from vns.errors import ExpiresTooSoon, IdempotencyMismatch, InvalidRequest, NotFound, VnsError
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import PoolChange
+from vns.pools.rules import FOREVER, PoolChange
 from vns.routing.rules import Reason, Refuse
 
 CANNOT_BE_STORED = ["a\0b", "\ud800", "", "x" * 129]

@@ -1,12 +1,13 @@
 """The modes with numbers, extensions or teams of their own: allocated, decided, changed and ended."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World, request
-from vns.bindings.rules import Binding, BindingChange, CallerId, Ring, Status
+from vns.bindings.rules import Binding, BindingChange, CallerId, Channel, Ring, Status
 from vns.errors import (
     Conflict,
     InvalidRequest,
@@ -184,10 +185,35 @@ async def test_nothing_unproven_is_presented(world: World) -> None:
     await world.pool("070-8100-0000", "070-8100-0009", Service.VOIP, name="unproven")
     with pytest.raises(ModeNotSupported):
         await made(world, Mode.OUTBOUND, pool="unproven")
+    await world.pool(
+        "070-8200-0000",
+        "070-8200-0009",
+        Service.VOIP,
+        name="calls",
+        voice_proof="file 2",
+        voice_proof_until=world.clock.now() + timedelta(days=1),
+    )
+    texts = frozenset({Channel.SMS})
+    with pytest.raises(ModeNotSupported):
+        await made(world, Mode.OUTBOUND, pool="calls", channels=texts)
+    calling = await made(world, Mode.OUTBOUND, pool="calls")
+    await world.bindings.release(world.mall, calling.id)
+    world.clock.move(days=1)
+    with pytest.raises(ModeNotSupported):
+        await made(world, Mode.OUTBOUND, pool="calls")
     binding = await made(world, Mode.OUTBOUND)
     await world.bindings.release(world.mall, binding.id)
     batch = await world.bindings.allocate_many(world.mall, [request(CUSTOMER, mode=Mode.OUTBOUND)] * 2)
     assert [isinstance(answer, PairInUse) for answer in batch] == [False, True]
+
+
+async def test_numbers_that_may_be_shown_are_given_out_before_those_that_may_not(world: World) -> None:
+    voip, end = await world.pools.get("voip"), world.clock.now() + timedelta(days=1)
+    other = await world.pool("070-8100-0000", "070-8100-0009", Service.VOIP, voice_proof="file 3")
+    assert (await world.pair()).vn in voip
+    await world.pools.change("test", voip.id, PoolChange(voice_proof_until=end))
+    world.clock.time = end
+    assert (await world.pair("01012341234", "01012341235")).vn in other
 
 
 @each_mode

@@ -19,7 +19,7 @@ from vns.messages.missed import missed_text
 from vns.messages.rules import SMS_BYTES, cipher_context, korean_bytes
 from vns.messages.service import Messages
 from vns.numbering.rules import parse
-from vns.pools.rules import Mode, PoolChange, Service
+from vns.pools.rules import Mode, PoolChange, Proof, Service
 from vns.routing.rules import Collect, Connect, Question, Reason, Refuse
 from vns.rulebook.documents import checked
 from vns.storage.pages import HistoryQuery
@@ -196,6 +196,8 @@ async def test_a_pool_s_limit_counts_each_number_for_itself(world: World, calls:
 async def test_somebody_answers_for_a_number_that_has_ended(world: World, calls: Calls, proven: bool) -> None:
     rules = checked({"fallback_number": FALLBACK})
     fields: dict[str, Any] = {"service": Service.VOIP} if proven else {}
+    safe = await world.pools.get("safe")
+    await world.pools.change("test", safe.id, PoolChange(withdraw_proofs=frozenset({Proof.VOICE})))
     binding = await world.allocate(rules=rules, **fields)
     await world.bindings.release(world.mall, binding.id)
     number = DIGITS_X if proven else DIGITS_SAFE

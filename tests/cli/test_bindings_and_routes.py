@@ -38,7 +38,8 @@ async def mall(db: Database) -> Principal:
         ("voip", Service.VOIP, "070-9000-0000", "070-9000-0099"),
     ]
     for name, service, first, last in ranges:
-        await pools.create(ACTOR, NewPool(name=name, service=service, first=parse(first).key, last=parse(last).key))
+        new = NewPool(name=name, service=service, first=parse(first).key, last=parse(last).key, voice_proof="allotment")
+        await pools.create(ACTOR, new)
     return in_place_of(tenant, ACTOR)
 
 
@@ -127,6 +128,10 @@ def test_a_decision_is_explained(vns: "Command", one_way: Binding, pair: Binding
         assert {name: explained.field(name) for name in expected} == expected, arguments
         assert explained.out.startswith("1. ")
         assert_no_real_number(explained.out)
+    vns("pool", "proof", "voip", "--withdraw", "voice")
+    explained = vns("route", shared, "--from", OWNER)
+    assert (explained.field("target"), explained.field("presents")) == ("010-****-4444 (peer party)", "withheld")
+    assert "the pool's proof is not on file" in explained.out
     vns("binding", "release", str(one_way.id))
     assert vns("route", safe, "--from", STRANGER).field("sip") == "410"
 

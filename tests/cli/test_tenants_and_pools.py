@@ -1,6 +1,7 @@
 """`vns tenant`, `vns pool`, `vns audit tail`: what an operator sets up by hand."""
 
 import shlex
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,6 +118,22 @@ def test_pools_are_made_listed_and_locked(vns: "Command") -> None:
     assert vns("pool", "list", "--counts").rows()[0]["HELD"] == "1"
 
 
+def test_a_pool_s_numbers_are_shown_on_calls_as_long_as_their_proof_holds(vns: "Command") -> None:
+    made = vns(*POOL, "--voice-proof", "allotment 7", "--until", "2099-12-31")
+    assert (made.field("voice_proof"), made.field("voice_proof_until")[:16]) == ("allotment 7", "2099-12-31T15:00")
+    assert (vns("pool", "list").rows()[0]["SHOWN_ON_CALLS"], vns("pool", "list").rows()[0]["SENDS_TEXTS"]) == (
+        "yes",
+        "no",
+    )
+    vns("pool", "proof", "voip", "--withdraw", "voice")
+    assert vns("pool", "list").rows()[0]["SHOWN_ON_CALLS"] == "no"
+    filed = vns("pool", "proof", "voip", "--sms", "contract 8")
+    assert (filed.field("voice_proof"), filed.field("sms_sender_proof")) == ("contract 8", "contract 8")
+    assert vns("pool", "proof", "voip", "--voice", "allotment 9").field("voice_proof") == "allotment 9"
+    for wrong in ([], ["--until", "2020-01-01"], ["--voice", "x", "--withdraw", "voice"]):
+        assert "error invalid_request: " in vns("pool", "proof", "voip", *wrong, code=1).err
+
+
 def test_pools_that_cannot_be(vns: "Command") -> None:
     vns(*POOL)
     again = ("pool", "create", "more", "--service", "070", "--first", "07090000500", "--last", "07090001500")
@@ -153,6 +170,12 @@ def test_a_tenants_relay_number_is_filed_with_its_proof(vns: "Command") -> None:
     vns("tenant", "create", "relaying", "--name", "Relaying", "--kind", "mall")
     done = vns("tenant", "relay-number", "relaying", "1899-4321", "--proof", "file 7")
     assert done.field("relay_number") == "1899-4321"
+    ends = datetime.fromisoformat(done.field("proof_until")) - datetime.now(UTC)
+    assert timedelta(days=364) < ends <= timedelta(days=365)
+    until = vns("tenant", "relay-number", "relaying", "1899-4321", "--proof", "file 8", "--until", "2099-12-31")
+    assert until.field("proof_until")[:16] == "2099-12-31T15:00"
+    over = ("tenant", "relay-number", "relaying", "1899-4321", "--proof", "file 8", "--until", "2020-12-31")
+    assert "error invalid_request: " in vns(*over, code=1).err
     assert "proof" in vns("tenant", "relay-number", "relaying", "1899-4321", code=1).err
     vns("tenant", "relay-number", "relaying", "010-1234-5678", "--proof", "file 7", code=1)
     vns("tenant", "relay-number", "relaying")

@@ -143,6 +143,11 @@ async def test_calls_and_texts_appear_by_themselves(site: Site) -> None:
     await page.get_by_role("img", name="safe 점유").wait_for()
     await faultless(page, "pools")
     await page.close()
+    page = await logged_in(site, "operator")
+    await page.get_by_role("link", name="번호 대역").click()
+    await page.get_by_text("통화 발신번호 증빙").first.click()
+    await faultless(page, "pools-operator")
+    await page.close()
 
 
 async def test_orders_by_spreadsheet(site: Site) -> None:

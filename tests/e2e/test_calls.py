@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from simulators.phones.carrier import CallReport
 from simulators.phones.scenarios import Behaviour, Identity
-from tests.core_world import COURIER, CUSTOMER
+from tests.core_world import COURIER, CUSTOMER, STRANGER
 from tests.e2e.conftest import Platform
 from vns.bindings.rules import CallerId
 from vns.numbering.rules import digits_of
+from vns.pools.rules import Mode, PoolChange, Proof, Service
+from vns.rulebook.documents import checked
 
 pytestmark = pytest.mark.asterisk
+
+ANONYMOUS = {'"Anonymous" <sip:anonymous@anonymous.invalid>'}
 
 
 def spellings(number: str) -> tuple[str, ...]:
@@ -107,6 +112,79 @@ async def test_a_pair_reaches_one_another_and_sees_only_the_virtual_number(
     assert called.heard_from(calling) > 0
     [call] = await platform.ended_calls()
     assert call["direction"] == ("to_peer" if target == COURIER else "to_real")
+
+
+async def unproven(platform: Platform) -> None:
+    """The 070 numbers lose their proof for calls; that of the 050 ones stays."""
+    pools = platform.world.pools
+    withdrawn = PoolChange(withdraw_proofs=frozenset({Proof.VOICE}))
+    await pools.change("test", (await pools.get("voip")).id, withdrawn)
+
+
+@pytest.mark.parametrize("rules", [{}, {"ring_seconds": 20}], ids=["plain", "under limits"])
+@pytest.mark.parametrize(("caller", "target"), [(CUSTOMER, COURIER), (COURIER, CUSTOMER)])
+async def test_a_number_without_a_proof_is_shown_to_nobody(
+    platform: Platform, caller: str, target: str, rules: dict[str, Any]
+) -> None:
+    await unproven(platform)
+    binding = await platform.world.pair(rules=checked(rules))
+    number = digits_of(binding.vn)
+    async with platform.carrier.phone(showing(target)) as phone:
+        calling = await platform.carrier.call(number, Identity.plain(caller), talk_seconds=0.5)
+        called = await phone.hung_up()
+    assert calling.status == 200
+    assert called.received[0].uri.startswith(f"sip:{target}@")
+    assert_anonymous(called)
+    for hidden in (caller, number):
+        assert_hidden(hidden, called)
+    assert_hidden(target, calling)
+    assert calling.heard_from(called) > 0
+
+
+@pytest.mark.parametrize(
+    ("caller_id", "privacy", "presented"),
+    [
+        pytest.param(CallerId.CALLER, None, COURIER, id="the caller's own number needs no proof"),
+        pytest.param(CallerId.VIRTUAL, None, None, id="no number, as the binding hides the caller"),
+        pytest.param(CallerId.CALLER, "id", None, id="no number, as the caller asks for privacy"),
+    ],
+)
+async def test_what_a_one_way_target_sees_of_a_number_without_a_proof(
+    platform: Platform, caller_id: CallerId, privacy: str | None, presented: str | None
+) -> None:
+    await unproven(platform)
+    binding = await platform.world.allocate(caller_id=caller_id, service=Service.VOIP)
+    async with platform.carrier.phone(showing(CUSTOMER)) as customer:
+        caller = await platform.carrier.call(
+            digits_of(binding.vn), Identity.plain(COURIER, privacy=privacy), talk_seconds=0.2
+        )
+        callee = await customer.hung_up()
+    assert caller.status == 200
+    if presented is None:
+        assert_anonymous(callee)
+        assert_hidden(COURIER, callee)
+        assert_hidden(digits_of(binding.vn), callee)
+    else:
+        assert shown(callee) == {presented}
+
+
+async def test_nobody_calls_out_with_a_number_without_a_proof(platform: Platform) -> None:
+    binding = await platform.world.allocate(mode=Mode.OUTBOUND, service=Service.VOIP)
+    async with platform.carrier.phone() as phone:
+        for expected in (200, 403):
+            caller = await platform.carrier.call(STRANGER, Identity.plain(CUSTOMER), talk_seconds=0.2)
+            assert caller.status == expected
+            if expected == 200:
+                assert shown(await phone.hung_up()) == {digits_of(binding.vn)}
+                await unproven(platform)
+
+
+def assert_anonymous(report: CallReport) -> None:
+    """The INVITE names nobody as the caller."""
+    invite = next(message for message in report.received if message.method == "INVITE")
+    assert invite.header("From").partition(";tag=")[0] in ANONYMOUS, invite.header("From")
+    assert invite.header("P-Asserted-Identity") == ""
+    assert invite.header("Remote-Party-ID") == ""
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,12 @@ def told(
     digits_given: bool = False,
     files: Mapping[UUID, str] = FILES,
     numbers: tuple[PhoneNumber, ...] | None = None,
+    presented: str | None = COURIER,
 ) -> dict[str, str]:
     routed = Routed(
         decision=decision,
         targets=numbers if numbers is not None else tuple(map(parse, targets)),
-        presented=COURIER,
+        presented=presented,
         from_index=None,
         to_index=None,
         expire_after_call=once,
@@ -49,6 +50,14 @@ def told(
 def test_a_plain_call_gets_four_words_and_no_more() -> None:
     assert told(CONNECT, CUSTOMER) == PLAIN
     assert told(CONNECT, CUSTOMER, once=True) == {**PLAIN, "ACT": "connect_once"}
+
+
+def test_a_call_that_shows_no_number_gets_none() -> None:
+    hidden = replace(CONNECT, present=Presented.WITHHELD)
+    for presented in (None, COURIER):
+        assert told(hidden, CUSTOMER, presented=presented) == {**PLAIN, "CID": ""}
+    assert told(replace(hidden, limits=CallLimits(ring_seconds=7)), CUSTOMER, presented=None)["CID"] == ""
+    assert told(CONNECT, CUSTOMER, presented=None)["ACT"] == "unreachable", "nothing was decided to be hidden"
 
 
 def test_limits() -> None:

@@ -61,3 +61,24 @@ async def test_secrets_are_files_of_their_owner_and_in_no_repr(database_url: str
     assert modes == {0o600}
     assert keys.mall not in repr(keys)
     assert isinstance(keys, SeedKeys)
+
+
+async def test_the_demo_s_numbers_may_be_shown_also_in_a_database_from_before(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Unless somebody has taken the proof away."""
+    await seed(database_url, tmp_path)
+    proven = "select array_agg(name order by name) from pools where voice_proof_until > now()"
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert await connection.fetchval(proven) == ["050", "070", "1877"]
+        await connection.execute("update pools set voice_proof = null, voice_proof_until = null")
+        await connection.execute(
+            "insert into journal (at, actor, event, subject, data)"
+            " select now(), 'cli:root', 'pool.changed', id, '{\"withdrawn\": [\"voice\"]}'"
+            " from pools where name = '070'"
+        )
+        await seed(database_url, tmp_path)
+        assert await connection.fetchval(proven) == ["050", "1877"]
+    finally:
+        await connection.close()

@@ -1,5 +1,6 @@
 """Pools on a real database: made in a moment, never overlapping, counted rightly."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.core_world import COURIER, World
 from vns.errors import InvalidNumber, InvalidRequest, NotFound, PoolExhausted, PoolOverlap, VnsError
 from vns.numbering.rules import digits_of
-from vns.pools.rules import STRIPES, Mode, NewPool, PoolChange, PoolCounts, Service, range_of
+from vns.pools.rules import STRIPES, Mode, NewPool, Pool, PoolChange, PoolCounts, Proof, Service, range_of
 
 
 async def rows(world: World, table: str) -> int:
@@ -117,6 +118,10 @@ async def test_a_tenant_sees_its_own_pools_first_and_no_other_tenants(world: Wor
         pytest.param({"default_ttl_seconds": 2**31}, id="endless time to live"),
         pytest.param({"low_water": -1}, id="negative low water"),
         pytest.param({"sms_sender_proof": "\0"}, id="NUL in the proof"),
+        pytest.param({"voice_proof": ""}, id="no proof"),
+        pytest.param(
+            {"voice_proof": "file", "voice_proof_until": datetime(2026, 3, 1, 12, tzinfo=UTC)}, id="it is over"
+        ),
     ],
 )
 async def test_settings_that_no_pool_can_have(world: World, wrong: dict[str, object]) -> None:
@@ -193,3 +198,68 @@ async def test_what_is_changed_and_what_stays(world: World) -> None:
     assert (after.name, after.low_water, after.sms_sender_proof) == (before.name, before.low_water, None)
     with pytest.raises(NotFound):
         await world.pools.change("test", uuid4(), PoolChange(locked=True))
+
+
+def proofs(pool: Pool) -> tuple[str | None, str | None, datetime | None]:
+    return pool.sms_sender_proof, pool.voice_proof, pool.voice_proof_until
+
+
+async def test_a_proof_of_texts_proves_calls_where_nothing_else_does(world: World) -> None:
+    voip, safe = await world.pools.get("voip"), await world.pools.get("safe")
+    assert (proofs(voip), proofs(safe)) == (("file 1", "file 1", None), (None, "file 2", None))
+    end = world.clock.now() + timedelta(days=1)
+    both = await world.pool(
+        "0504-3000-0000", "0504-3000-0009", voice_proof="v", sms_sender_proof="s", voice_proof_until=end
+    )
+    assert proofs(both) == ("s", "v", end)
+    bare = await world.pool("0504-4000-0000", "0504-4000-0009")
+    assert proofs(bare) == (None, None, None)
+    assert proofs(await world.pools.change("test", bare.id, PoolChange(sms_sender_proof="t"))) == ("t", "t", None)
+    assert proofs(await world.pools.change("test", safe.id, PoolChange(sms_sender_proof="t"))) == ("t", "file 2", None)
+
+
+async def test_a_new_proof_has_its_own_end_and_the_end_alone_can_be_moved(world: World) -> None:
+    safe, now = await world.pools.get("safe"), world.clock.now()
+    soon, later = now + timedelta(days=1), now + timedelta(days=2)
+
+    async def changed(**fields: object) -> tuple[str | None, str | None, datetime | None]:
+        return proofs(await world.pools.change("test", safe.id, PoolChange(**fields)))  # type: ignore[arg-type]
+
+    assert await changed(voice_proof_until=soon) == (None, "file 2", soon)
+    assert await changed(name="renamed") == (None, "file 2", soon)
+    assert await changed(voice_proof_until=later) == (None, "file 2", later)
+    assert await changed(voice_proof="file 3") == (None, "file 3", None)
+    assert await changed(voice_proof="file 4", voice_proof_until=datetime.max.replace(tzinfo=UTC)) == (
+        None,
+        "file 4",
+        None,
+    )
+
+
+async def test_proofs_are_withdrawn_and_the_journal_tells(world: World) -> None:
+    voip = await world.pools.get("voip")
+    both = PoolChange(withdraw_proofs=frozenset(Proof))
+    await world.pools.change("test", voip.id, PoolChange(withdraw_proofs=frozenset({Proof.VOICE})))
+    assert proofs(await world.pools.get("voip")) == ("file 1", None, None)
+    assert proofs(await world.pools.change("test", voip.id, both)) == (None, None, None)
+    async with world.db.connection() as connection:
+        told = await connection.fetch("select event, data from journal where subject = $1 order by id", voip.id)
+    assert [(row["event"], row["data"]) for row in told] == [
+        ("pool.created", {"sms_sender_proof": "file 1"}),
+        ("pool.changed", {"withdrawn": ["voice"]}),
+        ("pool.changed", {"withdrawn": ["sms", "voice"]}),
+    ]
+
+
+async def test_what_no_proof_can_be(world: World) -> None:
+    bare, soon = await world.pool("0504-4000-0000", "0504-4000-0009"), world.clock.now() + timedelta(days=1)
+    for wrong in (
+        PoolChange(voice_proof_until=soon),  # there is nothing to end
+        PoolChange(voice_proof="file", withdraw_proofs=frozenset({Proof.VOICE})),
+        PoolChange(sms_sender_proof="file", withdraw_proofs=frozenset({Proof.SMS})),
+    ):
+        with pytest.raises(InvalidRequest):
+            await world.pools.change("test", bare.id, wrong)
+    with pytest.raises(InvalidRequest):
+        await world.pool("0504-5000-0000", "0504-5000-0009", voice_proof_until=soon)
+    assert proofs(await world.pools.get(bare.id)) == (None, None, None)

@@ -9,8 +9,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from tests.core_world import CUSTOMER, World
-from vns.bindings.rules import FOREVER, Side, Status, cipher_context, last_caller_context, member_context
-from vns.pools.rules import Mode
+from vns.bindings.rules import Side, Status, cipher_context, last_caller_context, member_context
+from vns.pools.rules import FOREVER, Mode
 from vns.rulebook.documents import changed, checked
 from vns.rulebook.sealing import seal
 

@@ -34,9 +34,10 @@ from vns.rulebook.rules import NO_RULES, Rules
 NOW = datetime(2026, 3, 4, 3, tzinfo=UTC)  # a Wednesday, noon in Korea
 REAL, PEER, STRANGER, SHOP = "01011112222", "01033334444", "01055556666", "0212345678"
 X, Y = 7080000000, 7080000001
+LATER = NOW + timedelta(days=1)
 
 # Who calls; then what comes of it while the binding is live, while its number rests, and after that. `real` and so on:
-# connected to that target; a `*` after it: the caller's own number is shown, else the virtual number.
+# connected to that target; a `*` after it: the caller's own number is shown, a `-`: none, else the virtual number.
 TABLE = """
 one_way        owner     not_allowed   ended        unallocated
 one_way        stranger  real*         ended        unallocated
@@ -67,6 +68,22 @@ outbound       withheld  not_a_party   ended        unallocated
 outbound       uri       dialled       unallocated  unallocated
 outbound       uri112    not_allowed   unallocated  unallocated
 outbound       other     unallocated   unallocated  unallocated
+"""
+# The same while the binding is live and the number has no proof for calls.
+UNPROVEN = """
+one_way        stranger  real*
+one_way        hidden    real-
+bidirectional  owner     peer-
+bidirectional  peer      real-
+per_side       owner     peer-
+per_side       peer      real-
+group          owner     team-
+group          peer      real-
+extension      owner     last_caller-
+extension      right     real*
+outbound       owner     not_allowed
+outbound       dials     not_allowed
+outbound       uri       not_allowed
 """
 STATES = ("live", "resting", "rested")
 PAIRS = (Mode.BIDIRECTIONAL, Mode.PER_SIDE, Mode.GROUP)
@@ -125,7 +142,8 @@ def facts(mode: Mode, who: str, state: str) -> Facts:
         binding=binding if found else None,
         rests_until={"live": NOW + timedelta(days=8), "resting": NOW + timedelta(days=7)}.get(state),
         others=state != "rested",
-        proven=True,
+        sms_proven=True,
+        voice_proven_until=LATER,
     )
 
 
@@ -135,12 +153,29 @@ def told(decision: Decision) -> str:
         return f"{decision.what}?"
     if isinstance(decision, Refuse):
         return decision.reason.value
-    return decision.target.value + ("*" if decision.present is Presented.CALLER else "")
+    return decision.target.value + {Presented.CALLER: "*", Presented.WITHHELD: "-"}.get(decision.present, "")
 
 
 @pytest.mark.parametrize(("mode", "who", "state", "expected"), CASES)
 def test_the_table(mode: Mode, who: str, state: str, expected: str) -> None:
     assert told(decide(question(mode, who), facts(mode, who, state))) == expected
+
+
+@pytest.mark.parametrize("until", [None, NOW], ids=["never proven", "the proof ends this moment"])
+@pytest.mark.parametrize(("mode", "who", "expected"), [line.split() for line in UNPROVEN.strip().splitlines()])
+def test_a_number_without_a_proof_is_shown_on_no_call(
+    mode: str, who: str, expected: str, until: datetime | None
+) -> None:
+    known = replace(facts(Mode(mode), who, "live"), voice_proven_until=until)
+    assert told(decide(question(Mode(mode), who), known)) == expected
+
+
+@pytest.mark.parametrize(("sms_proven", "expected"), [(True, "dialled"), (False, "not_allowed")])
+def test_texts_have_a_proof_of_their_own(sms_proven: bool, expected: str) -> None:
+    known = replace(facts(Mode.OUTBOUND, "uri", "live"), sms_proven=sms_proven)
+    for until in (None, LATER):
+        asked = replace(question(Mode.OUTBOUND, "uri"), channel=Channel.SMS)
+        assert told(decide(asked, replace(known, voice_proven_until=until))) == expected
 
 
 def rules_of(**document: object) -> Rules:
@@ -170,15 +205,15 @@ RULED: list[tuple[Rules, dict[str, Any], dict[str, Any], str]] = [
     (rules_of(concurrent_calls=1), {"open_calls": 1, "caller_blocked": True}, {}, "not_allowed"),
 ]
 ENDED: list[tuple[Rules, dict[str, Any], dict[str, Any], str]] = [
-    (FALLBACK, {"proven": True}, {}, "fallback"),
-    (FALLBACK, {"proven": False}, {}, "fallback*"),
-    (FALLBACK, {"proven": False}, {"show_caller": False}, "ended"),
-    (FALLBACK, {"proven": True}, {"show_caller": False}, "fallback"),
-    (FALLBACK, {"proven": True}, {"caller": None}, "ended"),
-    (FALLBACK, {"proven": True, "caller_blocked": True}, {}, "ended"),
-    (FALLBACK, {"proven": True}, {"channel": Channel.SMS}, "ended"),
-    (FALLBACK, {"proven": True, "rests_until": NOW}, {}, "unallocated"),
-    (NO_RULES, {"proven": True}, {}, "ended"),
+    (FALLBACK, {"voice_proven_until": LATER}, {}, "fallback"),
+    (FALLBACK, {"voice_proven_until": NOW}, {}, "fallback*"),
+    (FALLBACK, {"voice_proven_until": NOW}, {"show_caller": False}, "ended"),
+    (FALLBACK, {"voice_proven_until": LATER}, {"show_caller": False}, "fallback"),
+    (FALLBACK, {"voice_proven_until": LATER}, {"caller": None}, "ended"),
+    (FALLBACK, {"voice_proven_until": LATER, "caller_blocked": True}, {}, "ended"),
+    (FALLBACK, {"voice_proven_until": LATER}, {"channel": Channel.SMS}, "ended"),
+    (FALLBACK, {"voice_proven_until": LATER, "rests_until": NOW}, {}, "unallocated"),
+    (NO_RULES, {"voice_proven_until": LATER}, {}, "ended"),
 ]
 
 
@@ -286,7 +321,8 @@ all_facts = st.builds(
     binding=st.none() | bindings,
     rests_until=st.sampled_from([None, NOW, NOW + timedelta(days=1)]),
     others=st.booleans(),
-    proven=st.booleans(),
+    sms_proven=st.booleans(),
+    voice_proven_until=st.sampled_from([None, NOW, LATER]),
     caller_blocked=st.booleans(),
     blocked=st.sets(st.sampled_from(Target)).map(frozenset),
     dialled_is_virtual=st.booleans(),
@@ -348,8 +384,14 @@ def test_nothing_is_presented_that_is_not_proven(asked: Question, known: Facts) 
         assert decision.target in (Target.REAL, Target.FALLBACK)
         assert known.binding is not None
         assert decision.target is Target.FALLBACK or known.binding.mode in (Mode.ONE_WAY, Mode.EXTENSION)
-    elif decision.target in (Target.DIALLED, Target.FALLBACK):
-        assert known.proven
+        return
+    if asked.channel is Channel.SMS:
+        assert decision.present is Presented.VIRTUAL_NUMBER
+        assert decision.target is not Target.DIALLED or known.sms_proven
+        return
+    proven = known.voice_proven_until is not None and known.voice_proven_until > NOW
+    assert decision.present is (Presented.VIRTUAL_NUMBER if proven else Presented.WITHHELD)
+    assert proven or decision.target not in (Target.DIALLED, Target.FALLBACK)
 
 
 @given(questions, all_facts)

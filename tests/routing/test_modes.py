@@ -1,6 +1,7 @@
 """Each mode on a real database: who reaches whom, and what is shown. The rows are those of tests/routing/rows.py."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.core_world import COURIER, CUSTOMER, STRANGER, World
 from tests.routing.rows import Row, write
 from vns.bindings.rules import Channel, Ring, Status
 from vns.numbering.rules import parse
-from vns.pools.rules import Mode, Service
+from vns.pools.rules import Mode, PoolChange, Service
 from vns.routing.rules import Collect, Connect, Question, Reason, Refuse
 from vns.routing.service import Routed
 
@@ -194,3 +195,36 @@ async def test_an_outbound_binding_that_has_ended_connects_nothing(world: World)
     await write(world, replace(OUTBOUND, ended=True))
     assert reason(await asked(world, "0212345678", CUSTOMER)) is Reason.UNALLOCATED
     assert reason(await asked(world, DIGITS_X, CUSTOMER)) is Reason.ENDED
+
+
+@pytest.mark.parametrize("proof", [None, "file 7"])
+async def test_calls_show_only_what_is_proven(world: World, proof: str | None) -> None:
+    """Of the pool that the number shown belongs to, not of the one that was dialled."""
+    await world.pool("070-9000-0000", "070-9000-0019", Service.VOIP, name="other", voice_proof=proof)
+    await write(world, replace(PER_SIDE, peer_vn=7090000000))
+    assert shown(await asked(world, DIGITS_X, COURIER)) == ("07090000000" if proof else None)
+    assert shown(await asked(world, "07090000000", CUSTOMER)) == DIGITS_X
+    group = replace(GROUP, vn=7090000001, real="01099991111", members=("01088882222",))
+    await write(world, group)
+    assert shown(await asked(world, "07090000001", "01088882222")) == ("07090000001" if proof else None)
+    pair = Row(mode=Mode.BIDIRECTIONAL, vn=7090000002, peer=COURIER)
+    await write(world, pair)
+    assert shown(await asked(world, "07090000002", COURIER)) == ("07090000002" if proof else None)
+    text = await asked(world, "07090000002", COURIER, channel=Channel.SMS)
+    assert shown(text) == "07090000002"
+    assert not text.sms_sender_proven
+
+
+async def test_a_proof_is_over_at_its_instant(world: World) -> None:
+    voip, end = await world.pools.get("voip"), world.clock.now() + timedelta(minutes=1)
+    await world.pools.change("test", voip.id, PoolChange(voice_proof_until=end))
+    binding = await world.pair()
+    world.clock.time = end - timedelta(microseconds=1)
+    assert shown(await world.ask(binding.vn, COURIER)) == DIGITS_X
+    world.clock.time = end
+    assert shown(await world.ask(binding.vn, COURIER)) is None
+
+
+def shown(routed: Routed) -> str | None:
+    assert isinstance(routed.decision, Connect), routed.decision
+    return routed.presented

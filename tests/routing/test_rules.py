@@ -45,6 +45,11 @@ def pair(**changed: object) -> BindingFacts:
     return binding(**({"mode": Mode.BIDIRECTIONAL, "caller_id": CallerId.VIRTUAL, "caller_is": Side.REAL} | changed))
 
 
+def stored(**changed: object) -> Facts:
+    """Of a number that is proven."""
+    return Facts(**({"in_pool": True, "voice_proven_until": NOW + timedelta(days=1)} | changed))  # type: ignore[arg-type]
+
+
 RESTING, RESTED = NOW + timedelta(days=7), NOW
 OVER = {"status": Status.RELEASED, "ends_at": NOW - timedelta(hours=1)}
 
@@ -63,59 +68,59 @@ CASES = [
     Case("no Korean number", Facts(in_pool=False), Reason.UNALLOCATED, {"vn": None}),
     Case("in no pool", Facts(in_pool=False), Reason.UNALLOCATED),
     Case("free", Facts(in_pool=True), Reason.UNALLOCATED),
-    Case("one-way", Facts(in_pool=True, binding=binding()), (Target.REAL, Presented.CALLER)),
+    Case("one-way", stored(binding=binding()), (Target.REAL, Presented.CALLER)),
     Case(
         "one-way showing the VN",
-        Facts(in_pool=True, binding=binding(caller_id=CallerId.VIRTUAL)),
+        stored(binding=binding(caller_id=CallerId.VIRTUAL)),
         (Target.REAL, Presented.VIRTUAL_NUMBER),
     ),
     Case(
         "one-way with Privacy",
-        Facts(in_pool=True, binding=binding()),
+        stored(binding=binding()),
         (Target.REAL, Presented.VIRTUAL_NUMBER),
         {"show_caller": False},
     ),
     Case(
         "one-way, an emergency service calls",
-        Facts(in_pool=True, binding=binding()),
+        stored(binding=binding()),
         (Target.REAL, Presented.VIRTUAL_NUMBER),
         {"caller": parse("112")},
     ),
-    Case("one-way, withheld", Facts(in_pool=True, binding=binding()), Reason.NOT_A_PARTY, {"caller": None}),
-    Case("owner dials its own", Facts(in_pool=True, binding=binding(caller_is=Side.REAL)), Reason.NOT_ALLOWED),
+    Case("one-way, withheld", stored(binding=binding()), Reason.NOT_A_PARTY, {"caller": None}),
+    Case("owner dials its own", stored(binding=binding(caller_is=Side.REAL)), Reason.NOT_ALLOWED),
     Case(
         "channel not allowed",
-        Facts(in_pool=True, binding=binding(channels=frozenset({Channel.SMS}))),
+        stored(binding=binding(channels=frozenset({Channel.SMS}))),
         Reason.NOT_ALLOWED,
     ),
-    Case("released, resting", Facts(in_pool=True, binding=binding(**OVER), rests_until=RESTING), Reason.ENDED),
-    Case("released, rested", Facts(in_pool=True, binding=binding(**OVER), rests_until=RESTED), Reason.UNALLOCATED),
+    Case("released, resting", stored(binding=binding(**OVER), rests_until=RESTING), Reason.ENDED),
+    Case("released, rested", stored(binding=binding(**OVER), rests_until=RESTED), Reason.UNALLOCATED),
     Case(
         "end reached this very moment, nobody wrote so",
-        Facts(in_pool=True, binding=binding(ends_at=NOW), rests_until=RESTING),
+        stored(binding=binding(ends_at=NOW), rests_until=RESTING),
         Reason.ENDED,
     ),
-    Case("consumed", Facts(in_pool=True, binding=binding(status=Status.CONSUMED), rests_until=RESTING), Reason.ENDED),
+    Case("consumed", stored(binding=binding(status=Status.CONSUMED), rests_until=RESTING), Reason.ENDED),
     Case(
         "released and withheld: ended comes first",
-        Facts(in_pool=True, binding=binding(**OVER), rests_until=RESTING),
+        stored(binding=binding(**OVER), rests_until=RESTING),
         Reason.ENDED,
         {"caller": None},
     ),
-    Case("pair, real calls", Facts(in_pool=True, binding=pair()), (Target.PEER, Presented.VIRTUAL_NUMBER)),
+    Case("pair, real calls", stored(binding=pair()), (Target.PEER, Presented.VIRTUAL_NUMBER)),
     Case(
         "pair, peer calls",
-        Facts(in_pool=True, binding=pair(caller_is=Side.PEER)),
+        stored(binding=pair(caller_is=Side.PEER)),
         (Target.REAL, Presented.VIRTUAL_NUMBER),
     ),
-    Case("own pair ended", Facts(in_pool=True, binding=pair(**OVER), rests_until=RESTING, others=True), Reason.ENDED),
-    Case("own pair ended long ago", Facts(in_pool=True, binding=pair(**OVER), rests_until=RESTED), Reason.ENDED),
+    Case("own pair ended", stored(binding=pair(**OVER), rests_until=RESTING, others=True), Reason.ENDED),
+    Case("own pair ended long ago", stored(binding=pair(**OVER), rests_until=RESTED), Reason.ENDED),
     Case("stranger among pairs", Facts(in_pool=True, others=True), Reason.NOT_A_PARTY),
     Case("withheld among pairs", Facts(in_pool=True, others=True), Reason.NOT_A_PARTY, {"caller": None}),
     Case("stranger, all pairs rested", Facts(in_pool=True, others=False), Reason.UNALLOCATED),
     Case(
         "pair, text not allowed",
-        Facts(in_pool=True, binding=pair(channels=frozenset({Channel.VOICE}))),
+        stored(binding=pair(channels=frozenset({Channel.VOICE}))),
         Reason.NOT_ALLOWED,
         {"channel": Channel.SMS},
     ),

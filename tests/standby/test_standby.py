@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from vns.calls.service import Begun
 from vns.calls.standby import CopiedCall, Spool
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of, parse
+from vns.pools.rules import FOREVER, PoolChange, Proof
+from vns.pools.service import Pools
 from vns.routing.blocks import BlockDirection, Blocks, keeper_of
 from vns.routing.hooks import Hooks, NewHook
 from vns.routing.rules import Refuse
@@ -129,6 +132,44 @@ async def test_an_acknowledged_change_takes_the_copy_back(on: Scene, how: str) -
             change = BindingChange(rules=checked({"directions": ["to_peer"]}))
             await on.bindings.change(mall, binding.id, change)
     on.bridge.db.reached = False
+    with pytest.raises(Unavailable):
+        await on.bridge.call(vn, COURIER)
+
+
+async def test_a_copy_shows_a_number_no_longer_than_it_is_proven(on: Scene) -> None:
+    voip, end = await on.world.pools.get("voip"), on.world.clock.now() + timedelta(seconds=30)
+    await on.world.pools.change("test", voip.id, PoolChange(voice_proof_until=end))
+    vn = digits_of((await on.world.pair()).vn)
+    assert (await on.bridge.call(vn, COURIER)).routed.presented == vn
+    await on.bridge.calm()
+    on.bridge.db.reached = False
+    assert (await on.bridge.call(vn, COURIER)).routed.presented == vn
+    on.world.clock.time = end
+    late = await on.bridge.call(vn, COURIER)
+    assert (target(late), late.routed.presented) == (CUSTOMER, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        PoolChange(withdraw_proofs=frozenset({Proof.VOICE})),
+        PoolChange(voice_proof="another"),
+        PoolChange(voice_proof_until=FOREVER),
+        PoolChange(sms_sender_proof="another"),
+    ],
+)
+async def test_a_change_of_proofs_takes_all_copies_back(on: Scene, change: PoolChange) -> None:
+    vn = await known(on)
+    pools = Pools(on.world.db, on.world.clock, copies=on.revocations)
+    safe = await pools.get("safe")
+    await pools.change("test", safe.id, PoolChange(low_water=7))
+    on.bridge.db.reached = False
+    assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER
+    on.malls.reached = False
+    with pytest.raises(Unavailable):
+        await pools.change("test", safe.id, change)
+    on.malls.reached = True
+    await pools.change("test", safe.id, change)  # the change itself stood already
     with pytest.raises(Unavailable):
         await on.bridge.call(vn, COURIER)
 

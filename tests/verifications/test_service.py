@@ -18,6 +18,7 @@ from vns.errors import (
     VnsError,
 )
 from vns.numbering.rules import parse
+from vns.pools.rules import PoolChange
 from vns.storage.database import Database
 from vns.verifications.rules import CLAIM, WAITS, Failure, Outcome, Status, VerificationCall, new_code
 from vns.verifications.service import Verifications
@@ -166,11 +167,25 @@ async def test_what_is_no_code(verifications: Verifications, code: str) -> None:
         await asked(verifications, code=code)
 
 
-@pytest.mark.parametrize("shown", [None, "hello", "070-9999-0000", "0504-1000-0001"])
+@pytest.mark.parametrize("shown", [None, "hello", "070-9999-0000", "0504-2000-0001"])
 async def test_without_a_proven_number_to_present_nobody_is_called(world: World, shown: str | None) -> None:
+    await world.pool("0504-2000-0000", "0504-2000-0009", name="unproven")
     with pytest.raises(CallerIdNotProven):
         await asked(verifications_of(world, verification_caller_id=shown))
     assert await stored(world.db) == []
+
+
+async def test_a_call_whose_number_is_proven_no_more_is_not_made(world: World, verifications: Verifications) -> None:
+    call = await asked(verifications)
+    voip, end = await world.pools.get("voip"), world.clock.now() + timedelta(seconds=30)
+    await world.pools.change("test", voip.id, PoolChange(voice_proof_until=end))
+    world.clock.move(seconds=30)
+    assert await verifications.claim("a") is None
+    with pytest.raises(CallerIdNotProven):
+        await asked(verifications, "010-3333-4444")
+    await world.pools.change("test", voip.id, PoolChange(voice_proof="file 8"))
+    claim = await verifications.claim("a")
+    assert claim is not None and claim.id == call.id
 
 
 async def test_an_unknown_call(world: World, verifications: Verifications) -> None:

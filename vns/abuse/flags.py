@@ -5,10 +5,10 @@ from uuid import UUID
 
 from vns.abuse import queries
 from vns.abuse.rules import CallerFlag, FlagReason, FlagStatus, Policy
-from vns.bindings.rules import FOREVER
 from vns.crypto.rules import KeyRing
 from vns.errors import NotFound
 from vns.numbering.rules import PhoneNumber
+from vns.pools.rules import FOREVER
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database

@@ -19,12 +19,12 @@ from vns.bindings.records import binding_of
 from vns.bindings.rules import (
     DEFAULT_SERVICE,
     EXCLUSIVE_MODES,
-    FOREVER,
     PLAIN_MODES,
     Allocation,
     AllocationRequest,
     Binding,
     CallerId,
+    Channel,
     Ring,
     Side,
     Status,
@@ -48,7 +48,7 @@ from vns.errors import (
     VnsError,
 )
 from vns.numbering.rules import digits_of
-from vns.pools.rules import DEFAULT_MODES, ManagedBy, Mode, Pool
+from vns.pools.rules import DEFAULT_MODES, FOREVER, ManagedBy, Mode, Pool
 from vns.pools.service import load_pools, open_pools
 from vns.rulebook.documents import Document, shown
 
@@ -119,7 +119,7 @@ class Batch:
         await self._answer_replays()
         pools = await load_pools(self._connection)
         for item in self._open_items():
-            item.answer = _error_of(item, pools)
+            item.answer = _error_of(item, pools, self._now)
         await self._answer_ensured()
         await self._check_quotas()
         await self._check_subscribers()
@@ -395,23 +395,23 @@ class Batch:
             raise AnswerJustStored
 
 
-def _error_of(item: Item, pools: Sequence[Pool]) -> VnsError | None:
+def _error_of(item: Item, pools: Sequence[Pool], now: datetime) -> VnsError | None:
     """Chooses the pools that may serve the item; the error if there is none, or a party is a VN of ours."""
     for number in (item.request.real_number, item.request.peer_number, *item.request.members):
         if number is not None and any(number.key in pool for pool in pools):
             return NumberNotMappable("a party is a virtual number itself")
     open_to_tenant = open_pools(pools, item.tenant_id)
     try:
-        item.pools = tuple(choose_pools(item.request, open_to_tenant))
+        item.pools = tuple(choose_pools(item.request, open_to_tenant, now))
         if item.request.mode is Mode.PER_SIDE:
             other_side = replace(item.request, virtual_number=item.request.peer_virtual_number)
-            item.peer_pools = tuple(choose_pools(other_side, open_to_tenant))
+            item.peer_pools = tuple(choose_pools(other_side, open_to_tenant, now))
     except VnsError as error:
         return error
     return None
 
 
-def choose_pools(request: AllocationRequest, pools: Sequence[Pool]) -> list[Pool]:
+def choose_pools(request: AllocationRequest, pools: Sequence[Pool], now: datetime) -> list[Pool]:
     """The pools to try, in order. `pools`: those open to the tenant.
 
     Raises NotFound (no such pool or number), ModeNotSupported, InvalidRequest, PoolExhausted (all are locked).
@@ -437,9 +437,11 @@ def choose_pools(request: AllocationRequest, pools: Sequence[Pool]) -> list[Pool
         candidates = [pool for pool in candidates if pool.service is service]
     offering = [pool for pool in candidates if pool.offers(request.mode)]
     if request.mode is Mode.OUTBOUND:
-        offering = [pool for pool in offering if pool.sms_sender_proof is not None]  # nothing unproven is presented
+        offering = [pool for pool in offering if _may_call_out(pool, request, now)]  # nothing unproven is presented
     if not offering and (candidates or (service is not None and request.mode not in DEFAULT_MODES[service])):
         raise ModeNotSupported(f"mode {request.mode} is not offered by the numbers asked for")
+    # numbers that may be shown before those that may not, of the tenant's own and of the operator's
+    offering.sort(key=lambda pool: (pool.owner_id is None, not pool.may_be_shown(now)))
     unlocked = [pool for pool in offering if not pool.locked]
     if request.virtual_number is None:
         unlocked = [pool for pool in unlocked if pool.managed_by is ManagedBy.PLATFORM]
@@ -448,6 +450,12 @@ def choose_pools(request: AllocationRequest, pools: Sequence[Pool]) -> list[Pool
     if not unlocked:
         raise PoolExhausted("no open pool has numbers of this kind")
     return unlocked
+
+
+def _may_call_out(pool: Pool, request: AllocationRequest, now: datetime) -> bool:
+    """Whether numbers of the pool may be shown on one of the channels at least."""
+    voice = Channel.VOICE in request.channels and pool.may_be_shown(now)
+    return voice or (Channel.SMS in request.channels and pool.sms_sender_proof is not None)
 
 
 def _locks_of(item: Item) -> Iterable[int]:

@@ -5,7 +5,6 @@ from datetime import datetime
 import asyncpg
 
 from vns.bindings.rules import (
-    FOREVER,
     Binding,
     CallerId,
     Channel,
@@ -18,7 +17,7 @@ from vns.bindings.rules import (
 )
 from vns.crypto.rules import KeyRing
 from vns.numbering.rules import mask
-from vns.pools.rules import Mode
+from vns.pools.rules import FOREVER, Mode
 from vns.rulebook.documents import shown
 
 

@@ -12,13 +12,12 @@ from uuid import UUID
 
 from vns.errors import ExpiresTooSoon, InvalidRequest, SameParty
 from vns.numbering.rules import PhoneNumber, mappable
-from vns.pools.rules import MAX_INTEGER, Mode, Service, check_text
+from vns.pools.rules import FOREVER, MAX_INTEGER, Mode, Service, check_text
 from vns.rulebook.documents import Document, RulesChange
 
 MIN_LIFE = timedelta(seconds=60)  # an absolute expiry lies at least this far ahead
 MAX_REFERENCE = 128  # characters
 MAX_KEY = 255  # characters of an Idempotency-Key
-FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the schema's "never"
 MAX_MEMBERS = 50  # of a team
 DEFAULT_SERVICE = {
     Mode.ONE_WAY: Service.PERSONAL,

@@ -2,8 +2,8 @@
 
 INSERT_POOL = """
 insert into pools (name, service, numbers, owner_id, modes, sms_sender_proof, quarantine_seconds,
-                   default_ttl_seconds, low_water, created_at, managed_by)
-values ($1, $2, int8range($3, $4, '[]'), $5, $6, $7, $8, $9, $10, $11, $12)
+                   default_ttl_seconds, low_water, created_at, managed_by, voice_proof, voice_proof_until)
+values ($1, $2, int8range($3, $4, '[]'), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 returning id
 """
 
@@ -14,19 +14,37 @@ select $1, stripe, first, last from unnest($2::smallint[], $3::bigint[], $4::big
 
 SELECT_POOLS = """
 select id, name, service, lower(numbers) as first, upper(numbers) - 1 as last, owner_id, modes, sms_sender_proof,
-       quarantine_seconds, default_ttl_seconds, low_water, locked, created_at, rules, managed_by
+       quarantine_seconds, default_ttl_seconds, low_water, locked, created_at, rules, managed_by, voice_proof,
+       voice_proof_until
 from pools
 """
 LOCK_RULES = "select rules from pools where id = $1 for update"
 SET_RULES = "update pools set rules = $2 where id = $1"
 
+# $10 a voice proof, $11 its end, $12 and $13 whether the proof of texts and that of calls is withdrawn, $14 "never". A
+# proof of texts proves calls too where nothing does.
 UPDATE_POOL = """
 update pools
-set name = coalesce($2, name), modes = coalesce($3, modes), sms_sender_proof = coalesce($4, sms_sender_proof),
+set name = coalesce($2, name), modes = coalesce($3, modes),
+    sms_sender_proof = case when not $12::boolean then coalesce($4, sms_sender_proof) end,
+    voice_proof = case when not $13::boolean then coalesce($10, voice_proof, $4) end,
+    voice_proof_until = case
+        when $13 then null
+        when $10::text is null and voice_proof is not null then coalesce($11::timestamptz, voice_proof_until)
+        when coalesce($10, $4) is null then $11
+        else coalesce($11, $14::timestamptz)
+    end,
     quarantine_seconds = coalesce($5, quarantine_seconds), default_ttl_seconds = coalesce($6, default_ttl_seconds),
     low_water = coalesce($7, low_water), locked = coalesce($8, locked),
     managed_by = coalesce($9, managed_by)
 where id = $1
+"""
+
+# Proofs in force that end before $2 and were not told of; a new end is told of again.
+REMIND = """
+update pools set voice_reminded_of = voice_proof_until
+ where voice_proof_until > $1 and voice_proof_until <= $2 and voice_reminded_of is distinct from voice_proof_until
+returning id, name, owner_id, voice_proof, voice_proof_until
 """
 
 # A number that was never used gets its row here; 1970 ranks it before every rested number.

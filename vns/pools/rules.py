@@ -1,7 +1,7 @@
 """What a pool is: a range of virtual numbers with a service, an owner and what the numbers may be used for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from vns.rulebook.documents import Document, RulesChange
 
 MAX_POOL_SIZE = 100_000_000
 MAX_TEXT = 200  # characters of a name, or of where a proof is filed
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the schema's "never"
 MAX_INTEGER = 2**31 - 1  # of the schema: seconds, numbers
 STRIPES = 16  # parts of a pool that allocators can take never-used numbers from at the same time
 MIN_STRIPE = 1_000  # numbers; smaller pools have fewer stripes
@@ -42,6 +43,13 @@ class ManagedBy(StrEnum):
     CUSTOMER = "customer"
 
 
+class Proof(StrEnum):
+    """What the numbers of a pool are proven for: to be shown on calls, to be shown on texts."""
+
+    VOICE = "voice"
+    SMS = "sms"
+
+
 # Carriers do not take a forwarding 050 as a sender, so modes that present the VN need another service by default.
 DEFAULT_MODES: dict[Service, frozenset[Mode]] = {
     Service.PERSONAL: frozenset({Mode.ONE_WAY, Mode.EXTENSION}),
@@ -58,7 +66,10 @@ _KIND_OF_SERVICE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPool:
-    """What a pool is created from. `first` and `last` are keys (see vns.numbering), both inside the pool."""
+    """What a pool is created from. `first` and `last` are keys (see vns.numbering), both inside the pool.
+
+    A proof says where it is filed. That of texts proves calls too, unless calls have one of their own.
+    """
 
     name: str
     service: Service
@@ -67,6 +78,8 @@ class NewPool:
     owner_id: UUID | None = None
     modes: frozenset[Mode] | None = None  # None: the service's default
     sms_sender_proof: str | None = None
+    voice_proof: str | None = None
+    voice_proof_until: datetime | None = None  # None: it has no end
     quarantine_seconds: int = 7 * 24 * 3600
     default_ttl_seconds: int | None = None
     low_water: int | None = None  # None: one percent of the pool
@@ -76,11 +89,17 @@ class NewPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolChange:
-    """What PATCH may change. None leaves a field as it is; number lists are keys."""
+    """What PATCH may change. None leaves a field as it is; number lists are keys.
+
+    A new `voice_proof` has the end that comes with it; the end alone changes that of what is on file.
+    """
 
     name: str | None = None
     modes: frozenset[Mode] | None = None
     sms_sender_proof: str | None = None
+    voice_proof: str | None = None
+    voice_proof_until: datetime | None = None
+    withdraw_proofs: frozenset[Proof] = frozenset()
     quarantine_seconds: int | None = None
     default_ttl_seconds: int | None = None
     low_water: int | None = None
@@ -90,6 +109,11 @@ class PoolChange:
     reserve: tuple[int, ...] = ()
     unhold: tuple[int, ...] = ()
     rules: RulesChange | None = None  # merged into what stands there, field by field
+
+    @property
+    def names_proofs(self) -> bool:
+        """Whether another caller ID may come of it."""
+        return bool(self.sms_sender_proof or self.voice_proof or self.voice_proof_until or self.withdraw_proofs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +128,8 @@ class Pool:
     owner_id: UUID | None
     modes: frozenset[Mode]
     sms_sender_proof: str | None
+    voice_proof: str | None
+    voice_proof_until: datetime | None
     quarantine_seconds: int
     default_ttl_seconds: int | None
     low_water: int
@@ -114,6 +140,10 @@ class Pool:
 
     def offers(self, mode: Mode) -> bool:
         return mode in self.modes
+
+    def may_be_shown(self, at: datetime) -> bool:
+        """Whether its numbers may be presented on a call."""
+        return self.voice_proof is not None and (self.voice_proof_until is None or self.voice_proof_until > at)
 
     def open_to(self, tenant_id: UUID) -> bool:
         return self.owner_id is None or self.owner_id == tenant_id
@@ -151,6 +181,7 @@ def check_settings(settings: NewPool | PoolChange) -> None:
     """Raises InvalidRequest for what no pool can have."""
     check_text("name", settings.name, MAX_TEXT)
     check_text("sms_sender_proof", settings.sms_sender_proof, MAX_TEXT)
+    check_text("voice_proof", settings.voice_proof, MAX_TEXT)
     for field, value, least in (
         ("quarantine_seconds", settings.quarantine_seconds, 0),
         ("default_ttl_seconds", settings.default_ttl_seconds, 1),
@@ -158,6 +189,19 @@ def check_settings(settings: NewPool | PoolChange) -> None:
     ):
         if value is not None and not least <= value <= MAX_INTEGER:
             raise InvalidRequest(f"{field} is {least} to {MAX_INTEGER}")
+
+
+def check_proofs(settings: NewPool | PoolChange, now: datetime) -> None:
+    """Raises InvalidRequest for a proof that is over already, has an end only, or is filed and withdrawn at once."""
+    if settings.voice_proof_until is not None and settings.voice_proof_until <= now:
+        raise InvalidRequest("voice_proof_until lies in the future")
+    if isinstance(settings, NewPool):
+        if settings.voice_proof_until is not None and not (settings.voice_proof or settings.sms_sender_proof):
+            raise InvalidRequest("voice_proof_until is the end of a proof: name where that is filed")
+        return
+    filed = {Proof.VOICE: settings.voice_proof or settings.voice_proof_until, Proof.SMS: settings.sms_sender_proof}
+    if any(filed[proof] for proof in settings.withdraw_proofs):
+        raise InvalidRequest("a proof is filed or withdrawn, not both")
 
 
 def range_of(service: Service, first: str, last: str) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Making and changing pools, and counting their numbers."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -11,13 +12,16 @@ from vns.errors import InvalidRequest, NotFound, PoolOverlap
 from vns.pools import queries
 from vns.pools.rules import (
     DEFAULT_MODES,
+    FOREVER,
     ManagedBy,
     Mode,
     NewPool,
     Pool,
     PoolChange,
     PoolCounts,
+    Proof,
     Service,
+    check_proofs,
     check_settings,
     stripes_of,
 )
@@ -49,9 +53,11 @@ class Pools:
         Raises PoolOverlap when the range meets another pool's, NotFound for an unknown owner, InvalidRequest for
         settings that no pool can have and for a name that is taken.
         """
-        check_settings(new)
-        _check_manager(new.managed_by, new.owner_id)
         now = self._clock.now()
+        check_settings(new)
+        check_proofs(new, now)
+        _check_manager(new.managed_by, new.owner_id)
+        voice_proof = new.voice_proof or new.sms_sender_proof
         modes = new.modes if new.modes is not None else DEFAULT_MODES[new.service]
         low_water = new.low_water if new.low_water is not None else (new.last - new.first + 1) // 100
         try:
@@ -70,6 +76,8 @@ class Pools:
                     low_water,
                     now,
                     new.managed_by,
+                    voice_proof,
+                    _stored_end(new.voice_proof_until or FOREVER) if voice_proof else None,
                 )
                 stripes = stripes_of(new.first, new.last)
                 await connection.execute(
@@ -80,7 +88,7 @@ class Pools:
                     [last for _, last in stripes],
                 )
                 await self._change_rules(connection, pool_id, new.rules)
-                await _note(connection, self._clock, actor, "pool.created", pool_id, new.owner_id)
+                await _note(connection, self._clock, actor, "pool.created", pool_id, new.owner_id, _filed(new))
         except asyncpg.ExclusionViolationError as error:
             raise PoolOverlap("the range meets another pool's") from error
         except asyncpg.UniqueViolationError as error:
@@ -104,8 +112,12 @@ class Pools:
         raise NotFound("no such pool")
 
     async def change(self, actor: str, pool_id: UUID, change: PoolChange) -> Pool:
-        """Change a pool's settings, and lock, reserve or free single numbers. Raises NotFound, InvalidRequest."""
+        """Change a pool's settings, and lock, reserve or free single numbers. Raises NotFound, InvalidRequest.
+
+        A proof that is withdrawn counts no more with the next call, also where a copy decides it.
+        """
         check_settings(change)
+        check_proofs(change, self._clock.now())
         pool = await self.get(pool_id)
         _check_manager(change.managed_by, pool.owner_id)
         if any(key not in pool for key in (*change.lock, *change.reserve, *change.unhold)):
@@ -123,6 +135,11 @@ class Pools:
                     change.low_water,
                     change.locked,
                     change.managed_by,
+                    change.voice_proof,
+                    _stored_end(change.voice_proof_until),
+                    Proof.SMS in change.withdraw_proofs,
+                    Proof.VOICE in change.withdraw_proofs,
+                    FOREVER,
                 )
                 for hold, keys in (("locked", change.lock), ("reserved", change.reserve)):
                     if keys:
@@ -130,10 +147,12 @@ class Pools:
                 if change.unhold:
                     await connection.execute(queries.UNHOLD_NUMBERS, pool_id, list(change.unhold))
                 await self._change_rules(connection, pool_id, change.rules)
-                await _note(connection, self._clock, actor, "pool.changed", pool_id, pool.owner_id)
+                await _note(connection, self._clock, actor, "pool.changed", pool_id, pool.owner_id, _filed(change))
+        except asyncpg.CheckViolationError as error:
+            raise InvalidRequest("no voice proof is on file whose end could be changed") from error
         except asyncpg.UniqueViolationError as error:
             raise InvalidRequest("a pool of this name exists") from error
-        if change.rules and self._copies is not None:
+        if self._copies is not None and (change.rules or change.names_proofs):
             await self._copies.revoke_all()
         return await self.get(pool_id)
 
@@ -184,6 +203,8 @@ def _pool(row: asyncpg.Record) -> Pool:
         owner_id=row["owner_id"],
         modes=frozenset(Mode(mode) for mode in row["modes"]),
         sms_sender_proof=row["sms_sender_proof"],
+        voice_proof=row["voice_proof"],
+        voice_proof_until=None if row["voice_proof_until"] in (None, FOREVER) else row["voice_proof_until"],
         quarantine_seconds=row["quarantine_seconds"],
         default_ttl_seconds=row["default_ttl_seconds"],
         low_water=row["low_water"],
@@ -199,8 +220,31 @@ def _check_manager(managed_by: ManagedBy | None, owner_id: UUID | None) -> None:
         raise InvalidRequest("a pool that a customer manages has that customer as its owner")
 
 
+def _stored_end(until: datetime | None) -> datetime | None:
+    return min(until, FOREVER) if until is not None else None
+
+
+def _filed(settings: NewPool | PoolChange) -> journal.Data:
+    """What the journal keeps of proofs: where they are filed, until when, and which are withdrawn."""
+    until = settings.voice_proof_until
+    withdrawn = settings.withdraw_proofs if isinstance(settings, PoolChange) else ()
+    named: journal.Data = {
+        "sms_sender_proof": settings.sms_sender_proof,
+        "voice_proof": settings.voice_proof,
+        "voice_proof_until": until.isoformat() if until else None,
+        "withdrawn": sorted(withdrawn) or None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
 async def _note(
-    connection: asyncpg.Connection, clock: Clock, actor: str, event: str, pool_id: UUID, owner_id: UUID | None
+    connection: asyncpg.Connection,
+    clock: Clock,
+    actor: str,
+    event: str,
+    pool_id: UUID,
+    owner_id: UUID | None,
+    data: journal.Data,
 ) -> None:
-    entry = journal.Entry(at=clock.now(), tenant_id=owner_id, actor=actor, event=event, subject=pool_id)
+    entry = journal.Entry(at=clock.now(), tenant_id=owner_id, actor=actor, event=event, subject=pool_id, data=data)
     await journal.append(connection, [entry])

@@ -305,7 +305,8 @@ def opened(keyring: KeyRing, vn: int, field: bytes, sealed: bytes) -> FactsRow |
 
 
 def _context(vn: int, field: bytes) -> bytes:
-    return b"copy:" + vn.to_bytes(8, "big") + field
+    # 2: rows that tell until when the number is proven; what an older version has sealed is none of ours
+    return b"copy2:" + vn.to_bytes(8, "big") + field
 
 
 def _packed(value: object) -> dict[str, str]:

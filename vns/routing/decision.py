@@ -109,9 +109,9 @@ class _Deciding:
             return self._refuse(Reason.ENDED, "there is a fallback number, but the caller's number is withheld")
         if self.facts.caller_blocked:
             return self._refuse(Reason.ENDED, "there is a fallback number, but calls from this caller are blocked")
-        if not self.facts.proven and not self._caller_may_be_shown():
+        if not self._proven() and not self._caller_may_be_shown():
             return self._refuse(Reason.ENDED, "there is a fallback number, but no caller ID that is proven")
-        present = Presented.VIRTUAL_NUMBER if self.facts.proven else Presented.CALLER
+        present = Presented.VIRTUAL_NUMBER if self._proven() else Presented.CALLER
         return self._connect(binding, Target.FALLBACK, present)
 
     def _through(self, binding: BindingFacts) -> Decision:
@@ -200,7 +200,7 @@ class _Deciding:
 
     def _dialling_out(self, binding: BindingFacts) -> Decision | None:
         """None: the number wanted may be called, showing the virtual number."""
-        if not self.facts.proven:
+        if not self._proven():
             return self._refuse(Reason.NOT_ALLOWED, "the pool's proof is not on file: its numbers are no caller ID")
         if self.facts.in_pool and self.question.digits is None:
             self.steps.append("its subscriber dials the number: ask whom to call")
@@ -235,7 +235,18 @@ class _Deciding:
         exposes = binding.mode in (Mode.ONE_WAY, Mode.EXTENSION) and target is Target.REAL
         if exposes and binding.caller_id is CallerId.CALLER and self._caller_may_be_shown():
             return Presented.CALLER
-        return Presented.VIRTUAL_NUMBER
+        # a text is never without a sender: whether this one is proven is asked where its row is made (vns.messages)
+        if self.question.channel is Channel.SMS or self._proven():
+            return Presented.VIRTUAL_NUMBER
+        self.steps.append("the pool's proof is not on file: its numbers are no caller ID")
+        return Presented.WITHHELD
+
+    def _proven(self) -> bool:
+        """Whether the virtual number may be shown now, on this channel."""
+        if self.question.channel is Channel.SMS:
+            return self.facts.sms_proven
+        until = self.facts.voice_proven_until
+        return until is not None and until > self.question.at
 
     def _caller_may_be_shown(self) -> bool:
         caller = self.question.caller
@@ -246,7 +257,8 @@ class _Deciding:
         if intercept:
             self.steps.append("the tenant's hook is asked before anybody is connected")
         whom = "fallback number" if target is Target.FALLBACK else _PARTY[target]
-        self.steps.append(f"connect to the {whom}, presenting the {present.replace('_', ' ')}")
+        shown = "no number" if present is Presented.WITHHELD else f"the {present.replace('_', ' ')}"
+        self.steps.append(f"connect to the {whom}, presenting {shown}")
         return Connect(
             binding_id=binding.id,
             tenant_id=binding.tenant_id,

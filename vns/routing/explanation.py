@@ -90,7 +90,7 @@ def _outcome(question: Question, routed: Routed) -> Facts:
             ("prompt", decision.prompt or refusal.prompt),
             *about,
         ]
-    presented = routed.presented or ""
+    presented = routed.presented or "withheld"
     return [
         ("decision", "connect"),
         ("target", f"{', '.join(map(str, routed.targets))} ({_WHO.get(decision.target, decision.target)})"),

@@ -6,7 +6,8 @@
 _FACTS = """
 select exists (select from caller_flags f where f.party = {caller} and f.status = 'stopped' and f.until > $3)
            as caller_stopped,
-       p.id is not null as in_pool, n.kind, p.sms_sender_proof is not null as proven,
+       p.id is not null as in_pool, n.kind, p.sms_sender_proof is not null as sms_proven,
+       p.voice_proof_until as voice_proven_until,
        coalesce(s.free_at, n.free_at) as rests_until,
        n.kind = 'shared' and s.vn is null
            and exists (select from seats o where o.vn = q.vn and o.free_at > $3) as others,
@@ -43,7 +44,13 @@ select exists (select from caller_flags f where f.party = $2 and f.status = 'sto
                                   where o.numbers @> case q.vn when b.vn then b.peer_vn else b.vn end)
            when 'outbound' then (select o.sms_sender_proof is not null from pools o where o.id = b.pool_id)
            else p.sms_sender_proof is not null
-       end as proven,
+       end as sms_proven,
+       case b.mode
+           when 'per_side' then (select o.voice_proof_until from pools o
+                                  where o.numbers @> case q.vn when b.vn then b.peer_vn else b.vn end)
+           when 'outbound' then (select o.voice_proof_until from pools o where o.id = b.pool_id)
+           else p.voice_proof_until
+       end as voice_proven_until,
        case n.kind
            when 'extension' then (select e.free_at from extensions e
                                    where e.vn = b.vn and e.extension = b.extension and e.binding_id = b.id)

@@ -108,7 +108,8 @@ class Facts:
     binding: BindingFacts | None = None
     rests_until: datetime | None = None
     others: bool = False
-    proven: bool = False  # the pool of the virtual number to be presented has its proof on file
+    sms_proven: bool = False  # the pool of the virtual number to be presented has its proof for texts on file
+    voice_proven_until: datetime | None = None  # the end of its proof for calls; None: there is none
     caller_blocked: bool = False
     blocked: frozenset["Target"] = frozenset()  # who is not to be called
     dialled_is_virtual: bool = False  # whom a subscriber wants to call is a virtual number
@@ -129,10 +130,11 @@ class Target(StrEnum):
 
 
 class Presented(StrEnum):
-    """The caller ID shown to the target: always one that is proven."""
+    """The caller ID shown to the target of a call: one that is proven, or none."""
 
     CALLER = "caller"
     VIRTUAL_NUMBER = "virtual_number"  # the binding's; in mode per_side the one on which the target would call back
+    WITHHELD = "withheld"  # the virtual number would be shown, and nothing proves it
 
 
 NO_PROMPTS: Mapping[Reason, UUID] = MappingProxyType({})

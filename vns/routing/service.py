@@ -75,9 +75,9 @@ class Hook:
 class Routed:
     """A decision and what is needed to carry it out. `targets` and `presented` are set on Connect only.
 
-    `presented`: national digits of the caller ID to show. `from_index`, `to_index`: pseudonyms for the records; none
-    for a team, of whom nobody knows yet who will answer. `vn`: the binding's number, where a subscriber dialled another
-    number than that. `hook`: ask it before connecting (vns.routing.intercept).
+    `presented`: national digits of the caller ID to show, None where none may be. `from_index`, `to_index`: pseudonyms
+    for the records; none for a team, of whom nobody knows yet who will answer. `vn`: the binding's number, where a
+    subscriber dialled another number than that. `hook`: ask it before connecting (vns.routing.intercept).
     """
 
     decision: Decision
@@ -217,7 +217,7 @@ class Router:
             from_index=caller_index,
             to_index=callees[0].index if len(callees) == 1 else None,
             expire_after_call=row["expire_after_call"] and not ended,
-            sms_sender_proven=row["proven"],
+            sms_sender_proven=row["sms_proven"],
             vn=_own_vn(row),
             reference=row.get("reference"),
             missed_call_text=bool(rules.missed_call_text) and decision.target is Target.REAL,
@@ -340,7 +340,8 @@ def facts_of(row: FactsRow | None, question: Question, caller_index: bytes | Non
             caller_stopped=row["caller_stopped"],
             binding=_binding_facts(row, caller_index),
             rests_until=row["rests_until"],
-            proven=row["proven"],
+            sms_proven=row["sms_proven"],
+            voice_proven_until=row["voice_proven_until"],
         )
     return _all_facts(row, caller_index)
 
@@ -354,7 +355,8 @@ def _all_facts(row: FactsRow, caller_index: bytes | None) -> Facts:
         binding=_binding_facts(row, caller_index) if row["id"] is not None else None,
         rests_until=row["rests_until"],
         others=row["others"] or False,
-        proven=row["proven"] or False,
+        sms_proven=row["sms_proven"] or False,
+        voice_proven_until=row["voice_proven_until"],
         caller_blocked=caller_index in callers,
         blocked=_blocked_targets(row, callees),
         dialled_is_virtual=row["dialled_is_virtual"] or False,
@@ -424,7 +426,9 @@ def _side_of(row: FactsRow, mode: Mode, caller_index: bytes | None) -> Side | No
     return {row["real_index"]: Side.REAL, row["peer_index"]: Side.PEER}.get(caller_index)
 
 
-def _presented(question: Question, decision: Connect, row: FactsRow) -> str:
+def _presented(question: Question, decision: Connect, row: FactsRow) -> str | None:
+    if decision.present is Presented.WITHHELD:
+        return None
     if decision.present is Presented.CALLER and question.caller is not None:
         return question.caller.digits
     other_side = row["mode"] == Mode.PER_SIDE and question.vn == row["vn"]

@@ -27,6 +27,7 @@ update verification_calls
                from verification_calls
               where (status = 'queued' or (status = 'calling' and claim_until <= $2))
                 and attempts < $4 and expires_at > $2
+                and exists (select from pools p where p.numbers @> caller_id and p.voice_proof_until > $2)
               order by requested_at
               limit 1
                 for update skip locked)

@@ -1,5 +1,6 @@
 """Verification calls from the request to the result. A bridge makes them; who asked looks here how they went."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -57,7 +58,7 @@ class Verifications:
         call_id, index = uuids.uuid7(), self._keyring.index(number.digits)
         async with self._db.transaction() as connection:
             pools = await load_pools(connection)
-            caller_id = _proven(self._settings.verification_caller_id, pools)
+            caller_id = _proven(self._settings.verification_caller_id, pools, now)
             if any(number.key in pool for pool in pools):
                 raise NumberNotMappable("a virtual number of the platform cannot be called")
             await connection.execute(queries.LOCK_NUMBER, index)
@@ -111,7 +112,10 @@ class Verifications:
         return _call(row)
 
     async def claim(self, bridge: str) -> Claim | None:
-        """The next call that `bridge` is to make, for itself alone during CLAIM; None: there is nothing to do."""
+        """The next call that `bridge` is to make, for itself alone during CLAIM; None: there is nothing to do.
+
+        A call whose number is proven no more since it was asked for is not made: it expires.
+        """
         now = self._clock.now()
         async with self._db.connection() as connection:
             row = await connection.fetchrow(queries.CLAIM, bridge, now, now + CLAIM, ATTEMPTS)
@@ -150,7 +154,7 @@ class Verifications:
         return len(rows)
 
 
-def _proven(configured: str | None, pools: list[Pool]) -> PhoneNumber:
+def _proven(configured: str | None, pools: list[Pool], now: datetime) -> PhoneNumber:
     """The number to present. Raises CallerIdNotProven."""
     if configured is None:
         raise CallerIdNotProven("VNS_VERIFICATION_CALLER_ID names no number to present")
@@ -158,7 +162,7 @@ def _proven(configured: str | None, pools: list[Pool]) -> PhoneNumber:
         number = parse(configured)
     except InvalidNumber:
         raise CallerIdNotProven("VNS_VERIFICATION_CALLER_ID is not a phone number") from None
-    if not any(number.key in pool and pool.sms_sender_proof for pool in pools):
+    if not any(number.key in pool and pool.may_be_shown(now) for pool in pools):
         raise CallerIdNotProven("VNS_VERIFICATION_CALLER_ID is in no pool that has a proof on file")
     return number
 

@@ -7,16 +7,24 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.routes.rules import RulesIn, RulesOut
-from api.wire import Digits, In, Name, Number, Out
+from api.wire import Digits, In, Name, Number, Out, Time
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, PoolCounts, Service, range_of
+from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, PoolCounts, Proof, Service, range_of
 from vns.rulebook.documents import checked
 
 MAX_HELD: Final = 1_000  # numbers locked, reserved or freed by one request
 MAX_INTEGER: Final = 2_147_483_647
 
 Modes = Annotated[list[Mode], Field(min_length=1, max_length=len(Mode))]
-Proof = Annotated[Name, Field(description="Where the proof that these numbers may send texts is filed.")]
+SmsProof = Annotated[Name, Field(description="Where the proof that these numbers may send texts is filed.")]
+VoiceProof = Annotated[
+    Name,
+    Field(
+        description="Where the proof that these numbers may be shown on calls is filed. Without one, calls that would "
+        "show such a number show none; `sms_sender_proof` proves calls too where nothing else does."
+    ),
+]
+VoiceProofUntil = Annotated[Time, Field(description="When that proof ends, at that instant; by default never.")]
 Quarantine = Annotated[
     int,
     Field(strict=True, ge=0, le=MAX_INTEGER, description="Seconds that a number rests after its binding."),
@@ -26,6 +34,7 @@ LowWater = Annotated[
     int,
     Field(strict=True, ge=0, le=MAX_INTEGER, description="Fewer free numbers than this: event `pool.low`."),
 ]
+Withdrawn = Annotated[list[Proof], Field(max_length=len(Proof))]
 Numbers = Annotated[list[Number], Field(max_length=MAX_HELD)]
 
 
@@ -38,7 +47,9 @@ class NewPoolIn(In):
     last: Number
     owner_id: UUID | None = Field(default=None, description="Its only tenant; null: open to all.")
     modes: Modes | None = Field(default=None, description="By default what carriers let the service do.")
-    sms_sender_proof: Proof | None = None
+    sms_sender_proof: SmsProof | None = None
+    voice_proof: VoiceProof | None = None
+    voice_proof_until: VoiceProofUntil | None = None
     quarantine_seconds: Quarantine = 604_800
     default_ttl_seconds: Ttl | None = None
     low_water: LowWater | None = Field(default=None, description="By default one percent of the pool.")
@@ -64,6 +75,8 @@ class NewPoolIn(In):
             owner_id=self.owner_id,
             modes=frozenset(self.modes) if self.modes is not None else None,
             sms_sender_proof=self.sms_sender_proof,
+            voice_proof=self.voice_proof,
+            voice_proof_until=self.voice_proof_until,
             quarantine_seconds=self.quarantine_seconds,
             default_ttl_seconds=self.default_ttl_seconds,
             low_water=self.low_water,
@@ -77,7 +90,12 @@ class ChangedPool(In):
 
     name: Name | None = None
     modes: Modes | None = None
-    sms_sender_proof: Proof | None = None
+    sms_sender_proof: SmsProof | None = None
+    voice_proof: VoiceProof | None = None
+    voice_proof_until: VoiceProofUntil | None = None
+    withdraw_proofs: Withdrawn = Field(
+        default=[], description="Proofs that hold no more, from the next call or text on."
+    )
     quarantine_seconds: Quarantine | None = None
     default_ttl_seconds: Ttl | None = None
     low_water: LowWater | None = None
@@ -96,6 +114,9 @@ class ChangedPool(In):
             name=self.name,
             modes=frozenset(self.modes) if self.modes is not None else None,
             sms_sender_proof=self.sms_sender_proof,
+            voice_proof=self.voice_proof,
+            voice_proof_until=self.voice_proof_until,
+            withdraw_proofs=frozenset(self.withdraw_proofs),
             quarantine_seconds=self.quarantine_seconds,
             default_ttl_seconds=self.default_ttl_seconds,
             low_water=self.low_water,
@@ -131,6 +152,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "owner_id": None,
     "modes": ["extension", "one_way"],
     "sms_sender_proof": None,
+    "voice_proof": "allotment of 2029-11-01",
+    "voice_proof_until": None,
     "quarantine_seconds": 604800,
     "default_ttl_seconds": None,
     "low_water": 10000,
@@ -153,6 +176,8 @@ class PoolOut(Out):
     owner_id: UUID | None
     modes: list[Mode]
     sms_sender_proof: str | None
+    voice_proof: str | None
+    voice_proof_until: datetime | None
     quarantine_seconds: int
     default_ttl_seconds: int | None
     low_water: int
@@ -175,6 +200,8 @@ class PoolOut(Out):
             owner_id=pool.owner_id,
             modes=sorted(pool.modes),
             sms_sender_proof=pool.sms_sender_proof,
+            voice_proof=pool.voice_proof,
+            voice_proof_until=pool.voice_proof_until,
             quarantine_seconds=pool.quarantine_seconds,
             default_ttl_seconds=pool.default_ttl_seconds,
             low_water=pool.low_water,
