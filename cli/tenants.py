@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
 
 import typer
 
+from cli.dates import LastDay, end_of
 from cli.output import fields, table
 from cli.running import Platform, actor, on_platform
 from vns.access.rules import SCOPES_OF, IssuedKey, NewTenant, Scope, Tenant, TenantKind
@@ -94,19 +96,24 @@ def relay_number(
         str | None, typer.Argument(help="The line that texts leave from; without it there is none.")
     ] = None,
     proof: Annotated[str, typer.Option(help="Where the proof that the line may send texts is filed.")] = "",
+    until: LastDay = None,
 ) -> None:
-    """Where texts leave from whose virtual number is no proven sender: they carry a tag then, and answers find it."""
+    """Where texts leave from whose virtual number is no proven sender: they carry a tag then, and answers find it.
 
-    async def act(platform: Platform) -> None:
+    The proof holds for a year unless `--until` names another last day.
+    """
+
+    async def act(platform: Platform) -> datetime | None:
         found = await platform.access.get_tenant(tenant)
         register = RelayNumberRegister(platform.db, platform.clock)
         if number is None:
             await register.remove(actor(), found.id)
-        else:
-            await register.put(actor(), found.id, parse(number), proof)
+            return None
+        return await register.put(actor(), found.id, parse(number), proof, end_of(until))
 
-    on_platform(act)
-    fields([("tenant", tenant), ("relay_number", parse(number).hyphenated if number is not None else None)])
+    ends = on_platform(act)
+    shown = parse(number).hyphenated if number is not None else None
+    fields([("tenant", tenant), ("relay_number", shown), ("proof_until", ends)])
 
 
 @app.command()

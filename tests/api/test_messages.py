@@ -78,7 +78,9 @@ async def test_a_sender_of_ones_own_is_shown_and_nobody_elses(platform: Platform
     assert await problem(platform, text(binding, **{"from": "1877-1234"})) == (409, "sender_not_registered")
     mall = (await platform.services.access.get_tenant(MALL)).id
     async with platform.services.database.transaction() as connection:
-        await connection.execute("insert into relay_numbers values ($1, $2, 'file 2', now())", mall, relay.key)
+        await connection.execute(
+            "insert into relay_numbers values ($1, $2, 'file 2', now(), 'infinity')", mall, relay.key
+        )
     assert (await platform.post("/v1/messages", text(binding, **{"from": "1877-1234"}))).status_code == 201
     shown = [message.envelope.sender for message in await waiting(platform)]
     assert shown == [other["virtual_number"], "18771234"]

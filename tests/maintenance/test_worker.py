@@ -1,5 +1,6 @@
 """What the worker writes down, seals and clears."""
 
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from vns.abuse.settings import AbuseSettings
 from vns.bindings.rules import Status
 from vns.maintenance import seals
 from vns.maintenance.worker import CLEARED_AT_ONCE, Worker
+from vns.messages.relay_numbers import RelayNumberRegister
+from vns.numbering.rules import parse
 from vns.pools.rules import PoolChange, Service
 from vns.recordings.retention import Retention
 from vns.recordings.service import Recordings
@@ -28,7 +31,7 @@ async def _round(world: World) -> None:
 
 async def _events(world: World, event: str) -> list[asyncpg.Record]:
     async with world.db.connection() as connection:
-        rows: list[asyncpg.Record] = await connection.fetch("select * from journal where event = $1", event)
+        rows: list[asyncpg.Record] = await connection.fetch("select * from journal where event = $1 order by id", event)
         return rows
 
 
@@ -234,3 +237,30 @@ async def test_the_end_of_a_proof_is_told_of(world: World) -> None:
     world.clock.move(days=1)
     await _round(world)
     assert [event["subject"] for event in await _events(world, "sender.expiring")] == [own.id]
+
+
+async def test_the_ends_of_proofs_of_pools_and_relay_numbers_are_told_of_once(world: World) -> None:
+    register, safe = RelayNumberRegister(world.db, world.clock), await world.pools.get("safe")
+    first = world.clock.now() + timedelta(days=31)
+    await register.put("test", world.mall.tenant_id, parse("1899-4321"), "file 7", first)
+    await world.pools.change("test", safe.id, PoolChange(voice_proof_until=first))
+
+    async def told() -> list[tuple[object, object, object]]:
+        await _round(world)
+        found = [
+            *await _events(world, "pool.proof_expiring"),
+            *await _events(world, "texts.relay_number_expiring"),
+        ]
+        return [(event["subject"], event["tenant_id"], event["data"]["expires_at"]) for event in found]
+
+    assert await told() == []
+    world.clock.move(days=1)
+    expected = [(safe.id, None, first.isoformat()), (None, world.mall.tenant_id, first.isoformat())]
+    assert await told() == expected
+    assert await told() == expected
+    second = first + timedelta(days=1)
+    await register.put("test", world.mall.tenant_id, parse("1899-4321"), "file 8", second)
+    world.clock.move(days=1)
+    assert await told() == [*expected, (None, world.mall.tenant_id, second.isoformat())]
+    world.clock.move(days=90)
+    assert len(await told()) == 3, "what is over is not about to end"

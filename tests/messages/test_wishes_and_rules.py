@@ -1,6 +1,6 @@
 """What people and the law say of texts: opt-outs, advertising, the platform's own answers, tags of relay numbers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -196,6 +196,18 @@ async def with_relay(world: World) -> None:
 async def test_without_a_relay_number_nothing_is_sent(world: World, texts: Texts) -> None:
     await unproven_pair(world, X)
     assert await texts.sent(digits_of(X), COURIER, "도착") == "sender_not_registered"
+
+
+async def test_a_relay_number_is_shown_as_long_as_its_proof_holds(world: World, texts: Texts) -> None:
+    await unproven_pair(world, X)
+    end = world.clock.now() + timedelta(minutes=1)
+    register = RelayNumberRegister(world.db, world.clock)
+    await register.put("test", world.mall.tenant_id, parse(RELAY), "file 9", end)
+    assert await texts.sent(digits_of(X), COURIER, "도착") == "queued"
+    world.clock.time = end
+    assert await texts.sent(digits_of(X), COURIER, "아직 여기 있어요") == "sender_not_registered"
+    await with_relay(world)
+    assert await texts.sent(digits_of(X), COURIER, "또 왔어요") == "queued"
 
 
 async def test_a_tagged_text_can_be_answered_with_its_tag_and_without(world: World, texts: Texts) -> None:

@@ -13,6 +13,8 @@ from vns.bindings.life import SWEEP, sweep_overdue
 from vns.errors import Unavailable
 from vns.maintenance import queries
 from vns.maintenance.seals import seal_next
+from vns.messages import relay_numbers
+from vns.pools import reminders as pool_reminders
 from vns.pools.occupancy import Occupancy
 from vns.recordings.retention import Retention
 from vns.rulebook.opening import KOREA
@@ -123,6 +125,9 @@ class Worker:
             continue
 
     async def _remind(self, connection: asyncpg.Connection) -> None:
+        async with connection.transaction():
+            await pool_reminders.remind(connection, self._clock.now())
+            await relay_numbers.remind(connection, self._clock.now())
         while True:
             async with connection.transaction():
                 if await remind(connection, self._clock.now()) < REMINDED_AT_ONCE:

@@ -101,7 +101,8 @@ RELEASE_HELD = "update messages set held = false where id = any($1::uuid[])"
 # the order of the arrays.
 PROVEN = """
 select exists (select from pools p where p.numbers @> q.sender and p.sms_sender_proof is not null)
-       or exists (select from relay_numbers r where r.number = q.sender and r.tenant_id = q.tenant)
+       or exists (select from relay_numbers r
+                   where r.number = q.sender and r.tenant_id = q.tenant and r.proof_until > $4)
        or exists (select from sender_numbers s
                    where s.tenant_id in (q.tenant, (select a.administrator_id from sending_accounts a
                                                      where a.tenant_id = q.tenant))
@@ -206,11 +207,18 @@ IS_VIRTUAL = "select exists (select from pools where numbers @> $1::bigint)"
 
 # No row: another tenant has the number.
 PUT_RELAY_NUMBER = """
-insert into relay_numbers (tenant_id, number, proof, created_at)
-select $1, $2, $3, $4 where not exists (select from relay_numbers where number = $2 and tenant_id <> $1)
+insert into relay_numbers (tenant_id, number, proof, created_at, proof_until)
+select $1, $2, $3, $4, $5 where not exists (select from relay_numbers where number = $2 and tenant_id <> $1)
 on conflict (tenant_id) do update
-    set number = excluded.number, proof = excluded.proof, created_at = excluded.created_at
+    set number = excluded.number, proof = excluded.proof, created_at = excluded.created_at,
+        proof_until = excluded.proof_until
 returning number
+"""
+# Proofs in force that end before $2 and were not told of; a new end is told of again.
+REMIND_RELAY_NUMBERS = """
+update relay_numbers set reminded_of = proof_until
+ where proof_until > $1 and proof_until <= $2 and reminded_of is distinct from proof_until
+returning tenant_id, number, proof, proof_until
 """
 DELETE_RELAY_NUMBER = "delete from relay_numbers where tenant_id = $1 returning number"
 

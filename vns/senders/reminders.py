@@ -1,14 +1,14 @@
 """Tenants learn of proofs that end soon: `sender.expiring` in the journal, once for each proof."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 
+from vns.pools.reminders import REMIND_BEFORE
 from vns.senders import queries
 from vns.storage import journal
 
-REMIND_BEFORE: Final = timedelta(days=30)
 AT_ONCE: Final = 500  # numbers in one transaction
 
 
