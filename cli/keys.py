@@ -10,11 +10,13 @@ from cli.output import fields
 from cli.running import Platform, actor, finish, on_platform, read_settings
 from vns.bindings.reencryption import reencrypt_once
 from vns.crypto.rules import STALE_AFTER, KeyRing
+from vns.messages.reencryption import reencrypt_messages_once
 from vns.recordings.service import Recordings
 from vns.routing.reencryption import reencrypt_rules_once
 from vns.senders.reencryption import reencrypt_senders_once
 from vns.storage import journal
 from vns.users.reencryption import reencrypt_users_once
+from vns.verifications.reencryption import reencrypt_verifications_once
 
 app = typer.Typer(no_args_is_help=True, help="The key ring that real numbers are encrypted with.")
 
@@ -62,6 +64,8 @@ async def _rotate(platform: Platform) -> tuple[int, int]:
     await reencrypt_rules_once(platform.db, platform.keyring)
     await reencrypt_senders_once(platform.db, platform.keyring)
     await reencrypt_users_once(platform.db, platform.keyring)
+    await reencrypt_messages_once(platform.db, platform.keyring)
+    await reencrypt_verifications_once(platform.db, platform.keyring)
     await Recordings(platform.db, platform.keyring, platform.clock).rewrap_once()
     await _note(platform, "keys.reencrypted", {"version": version, "bindings": renewed})
     return version, renewed

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core_world import CUSTOMER, World
+from vns.crypto.rules import KeyRing, version_of
 from vns.errors import (
     CallerIdNotProven,
     CallUnderWay,
@@ -20,6 +21,7 @@ from vns.errors import (
 from vns.numbering.rules import parse
 from vns.pools.rules import PoolChange
 from vns.storage.database import Database
+from vns.verifications.reencryption import reencrypt_verifications_once
 from vns.verifications.rules import CLAIM, WAITS, Failure, Outcome, Status, VerificationCall, new_code
 from vns.verifications.service import Verifications
 from vns.verifications.settings import VerificationSettings
@@ -197,3 +199,19 @@ def test_codes_are_six_digits_and_differ() -> None:
     codes = {new_code() for _ in range(200)}
     assert all(len(code) == 6 and code.isdigit() for code in codes)
     assert len(codes) > 190
+
+
+async def test_a_rotated_key_reaches_calls_under_way(world: World, verifications: Verifications) -> None:
+    over, waiting = await asked(verifications), await asked(verifications, "010-3333-4444")
+    await verifications.claim("a")
+    await verifications.finish("a", heard(over, world))
+    KeyRing.rotate(world.keyring.path)
+    ring = KeyRing.load(world.keyring.path)
+    assert await reencrypt_verifications_once(world.db, ring) == 2
+    assert await reencrypt_verifications_once(world.db, ring) == 0
+    rows = {row["id"]: (row["number"], row["code"]) for row in await stored(world.db)}
+    assert rows[over.id] == (None, None)
+    assert [version_of(blob) for blob in rows[waiting.id]] == [2, 2]
+    claim = await verifications.claim("a")
+    assert claim is not None
+    assert (claim.number, claim.code) == ("01033334444", "482910")

@@ -75,11 +75,14 @@ async def reencrypt_rules_once(db: Database, keyring: KeyRing) -> int:
     return sum([await walk(db, keyring, place) for place in _PLACES])
 
 
-async def walk(db: Database, keyring: KeyRing, place: Place) -> int:
-    """How many of one place were not of the newest version and now are."""
+async def walk(db: Database, keyring: KeyRing, place: Place, *, one_by_one: bool = False) -> int:
+    """How many of one place were not of the newest version and now are.
+
+    `one_by_one`: each in a transaction of its own, for rows of which others lock many in an order that nobody knows.
+    """
     renewed, after = 0, _BEFORE_ALL
     while True:
-        async with db.transaction() as connection:
+        async with db.connection() if one_by_one else db.transaction() as connection:
             rows = await connection.fetch(f"{place.select} {_AFTER}", after, BATCH)
             for row in rows:
                 if version_of(row["blob"]) != keyring.newest:

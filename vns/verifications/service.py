@@ -68,10 +68,10 @@ class Verifications:
                     queries.INSERT,
                     call_id,
                     tenant_id,
-                    self._keyring.encrypt(number.digits, context=_context(call_id, "number")),
+                    self._keyring.encrypt(number.digits, context=context_of(call_id, "number")),
                     index,
                     number.masked,
-                    self._keyring.encrypt(code, context=_context(call_id, "code")),
+                    self._keyring.encrypt(code, context=context_of(call_id, "code")),
                     caller_id.key,
                     now,
                     now + WAITS,
@@ -124,8 +124,8 @@ class Verifications:
         return Claim(
             id=row["id"],
             attempt=row["attempts"],
-            number=self._keyring.decrypt(row["number"], context=_context(row["id"], "number")),
-            code=self._keyring.decrypt(row["code"], context=_context(row["id"], "code")),
+            number=self._keyring.decrypt(row["number"], context=context_of(row["id"], "number")),
+            code=self._keyring.decrypt(row["code"], context=context_of(row["id"], "code")),
             caller_id=digits_of(row["caller_id"]),
         )
 
@@ -167,7 +167,8 @@ def _proven(configured: str | None, pools: list[Pool], now: datetime) -> PhoneNu
     return number
 
 
-def _context(call_id: UUID, column: str) -> bytes:
+def context_of(call_id: UUID, column: str) -> bytes:
+    """What an encrypted column is tied to."""
     return f"verification_calls:{call_id}:{column}".encode()
 
 
