@@ -21,11 +21,13 @@ from api.routes.deliveries.routes import router as deliveries
 from api.routes.documents.routes import router as documents
 from api.routes.health.routes import router as health
 from api.routes.hook.routes import router as hook
+from api.routes.managers.routes import router as managers
 from api.routes.messages.routes import router as messages
 from api.routes.pools.routes import router as pools
 from api.routes.prompts.routes import PATH as PROMPTS
 from api.routes.prompts.routes import router as prompts
 from api.routes.recordings.routes import router as recordings
+from api.routes.reviews.routes import router as reviews
 from api.routes.senders.routes import BULK
 from api.routes.senders.routes import router as senders
 from api.services import opened
@@ -39,7 +41,22 @@ VERSION = "0.1.0"
 # FastAPI's own traces would hold URLs, and in a query there may be a number. The metrics of api.metrics do not.
 NO_TELEMETRY = TelemetryConfig(auto_configure=False, tracing=False, metrics=False, logs=False)
 # Routes are tried in this order, and within a router in theirs: the hottest stand first.
-ROUTERS = (deliveries, bindings, calls, messages, pools, blocks, hook, prompts, recordings, senders, documents, health)
+ROUTERS = (
+    deliveries,
+    bindings,
+    calls,
+    messages,
+    pools,
+    blocks,
+    hook,
+    prompts,
+    recordings,
+    senders,
+    documents,
+    managers,
+    reviews,
+    health,
+)
 
 
 class Application(FastAPI):

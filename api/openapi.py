@@ -12,10 +12,12 @@ from api.routes.calls.schemas import CallOut
 from api.routes.deliveries.schemas import DeliveryOut, Lookup
 from api.routes.documents.schemas import DocumentOut
 from api.routes.hook.schemas import HookOut, NewHookIn
+from api.routes.managers.schemas import ManagerOut, NewManager, NewSelection
 from api.routes.messages.schemas import MessageOut, NewMessage, NewMessages
 from api.routes.pools.schemas import ChangedPool, NewPoolIn, PoolOut
 from api.routes.prompts.schemas import NewPrompt, PromptOut
 from api.routes.recordings.schemas import RecordingLink
+from api.routes.reviews.schemas import Decision, ManagerDecision
 from api.routes.senders.schemas import (
     CodeSent,
     Confirmation,
@@ -49,6 +51,10 @@ _BODIES = (
     NewSenderNumbers,
     SenderSearch,
     Confirmation,
+    NewManager,
+    NewSelection,
+    Decision,
+    ManagerDecision,
 )  # read by hand
 _OWN_ERRORS = ("HTTPValidationError", "ValidationError")
 
@@ -72,6 +78,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             {"name": "prompts", "description": "What callers hear in words of your own."},
             {"name": "recordings", "description": "Recorded calls, through links that end."},
             {"name": "sender numbers", "description": "Numbers of your own, proven before any text shows them."},
+            {"name": "sender reviews", "description": "For operators: what waits for a decision, of all tenants."},
             {"name": "health", "description": "For machines."},
         ],
     )
@@ -95,6 +102,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         SenderNumberOut,
         CodeSent,
         DocumentOut,
+        ManagerOut,
     ):  # FastAPI drops what is null in an example
         schemas[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
     return made

@@ -62,6 +62,7 @@ TITLES: Final = {
     "invalid_number": "Not a phone number of the Korean plan",
     "invalid_request": "The request is not as documented",
     "invalid_rules": "The rules are not as documented",
+    "manager_needed": "An approved manager is needed",
     "method_not_allowed": "Method not allowed",
     "mode_not_supported": "The mode is not offered",
     "not_found": "Not found",

@@ -35,7 +35,9 @@ from vns.routing.hooks import Hooks
 from vns.routing.service import Router
 from vns.senders.accounts import Accounts
 from vns.senders.documents import Documents
+from vns.senders.managers import Managers
 from vns.senders.proving import Proving
+from vns.senders.selections import Selections
 from vns.senders.service import Senders
 from vns.settings import Settings
 from vns.storage.clock import Clock
@@ -80,6 +82,8 @@ class Services:
     proving: Proving
     documents: Documents
     accounts: Accounts
+    managers: Managers
+    selections: Selections
     users: Users
     sessions: Sessions
 
@@ -91,6 +95,7 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
     database = await _patiently(core, settings)
     limiter = RateLimiter(core.redis_url, timeout=settings.redis_timeout, metrics=metrics)
     router, texts = Router(keyring), MessageSettings()
+    codes = VerificationSettings()
     store = CopyStore(core.redis_url)
     copies = Revocations(database, store, clock)
     bindings = Bindings(database, keyring, clock, render=render, copies=copies)
@@ -129,9 +134,11 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
             senders=Senders(database, keyring, clock),
             accounts=Accounts(database, clock),
             documents=Documents(database, keyring, clock),
-            proving=Proving(database, keyring, clock, VerificationSettings()),
+            proving=Proving(database, keyring, clock, codes),
+            managers=Managers(database, keyring, clock, codes),
+            selections=Selections(database, keyring, clock, codes),
             users=Users(database, keyring, clock),
-            sessions=Sessions(database, keyring, clock, sender=VerificationSettings().verification_caller_id),
+            sessions=Sessions(database, keyring, clock, sender=codes.verification_caller_id),
         )
     finally:
         await _end("allocations under way", bindings.close())

@@ -24,6 +24,7 @@ VnsError
 │   ├── RecipientRefuses     recipient_refuses      the recipient takes no texts: channel, block or opt-out
 │   ├── DailyLimitReached    daily_limit_reached    the line has sent its texts of the day
 │   ├── NotScheduled         not_scheduled          only a text that waits for its time can be cancelled
+│   ├── ManagerNeeded        manager_needed         only tenants with an approved manager may do this
 │   ├── CallUnderWay         call_under_way         the number is being called for verification already
 │   ├── CallerIdNotProven    caller_id_not_proven   no number with a proof to present on the platform's own calls
 │   └── AmbiguousReference   ambiguous_reference    several malls know this waybill
@@ -142,6 +143,10 @@ class DailyLimitReached(Conflict):
 
 class NotScheduled(Conflict):
     code = "not_scheduled"
+
+
+class ManagerNeeded(Conflict):
+    code = "manager_needed"
 
 
 class CallUnderWay(Conflict):

@@ -179,7 +179,7 @@ def test_metrics_and_log_hold_no_number(two: ApiProcesses, platform: Platform) -
 async def test_the_application_keeps_to_its_document(
     environment: dict[str, str], platform: Platform, tmp_path: Path
 ) -> None:
-    key_of = {"/v1/deliveries": COURIER, "/v1/pools": OPERATOR}
+    key_of = {"/v1/deliveries": COURIER, "/v1/pools": OPERATOR, "/v1/sender-reviews": OPERATOR}
     with api_processes(1, environment, tmp_path / "api.log") as server:
         schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
         seen = 0

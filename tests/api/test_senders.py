@@ -94,6 +94,7 @@ async def test_a_landline_is_called_once_at_a_time(platform: Platform) -> None:
 
 @pytest.mark.parametrize("kind", ["json", "text", "xlsx"])
 async def test_many_are_registered_only_when_every_row_is_right(platform: Platform, kind: str) -> None:
+    await policy(platform, proof=Proof.LISTED)
     wrong, right = [LANDLINE, "nothing", LANDLINE, MOBILE], [LANDLINE, MOBILE]
 
     async def send(numbers: list[str], *, check: bool = False) -> dict[str, object]:
@@ -122,6 +123,12 @@ async def test_many_are_registered_only_when_every_row_is_right(platform: Platfo
     assert await send(right) == {"rows": 2, "registered": 2, "faults": []}
     assert (await platform.get(PATH)).json()["registered"] == 2
     assert [row["fault"] for row in (await send(right))["faults"]] == ["registered"] * 2  # type: ignore[attr-defined]
+
+
+async def test_many_at_once_are_not_offered_without_a_manager(platform: Platform) -> None:
+    for check in (True, False):
+        answer = await platform.post(f"{PATH}/bulk", {"numbers": [LANDLINE], "check_only": check})
+        assert (answer.status_code, answer.json()["code"]) == (409, "manager_needed")
 
 
 async def test_a_file_that_is_none_is_refused(platform: Platform) -> None:

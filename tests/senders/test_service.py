@@ -223,7 +223,7 @@ async def test_a_file_of_a_thousand_rows_is_registered_once_it_is_mended(
     world: World, senders: Senders, sender_file: SenderFile
 ) -> None:
     mall = world.mall.tenant_id
-    await senders.set_policy(ACTOR, mall, Policy(max_numbers=2_000))
+    await senders.set_policy(ACTOR, mall, Policy(max_numbers=2_000, proof=Proof.LISTED))
     cells = cells_of(sender_file.content)
     assert cells == sender_file.texts
     rows = await senders.register_all(ACTOR, mall, cells)

@@ -46,6 +46,7 @@ class Scope(StrEnum):
     RECORDINGS_READ = "recordings:read"
     SENDERS_READ = "senders:read"
     SENDERS_WRITE = "senders:write"
+    SENDERS_REVIEW = "senders:review"
 
 
 SCOPES_OF: Final[dict[TenantKind, frozenset[Scope]]] = {
@@ -72,6 +73,7 @@ SCOPES_OF: Final[dict[TenantKind, frozenset[Scope]]] = {
             Scope.POOLS_READ,
             Scope.POOLS_WRITE,
             Scope.RULES_WRITE,
+            Scope.SENDERS_REVIEW,
         }
     ),
 }

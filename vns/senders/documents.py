@@ -1,7 +1,9 @@
-"""Certificates of sender numbers: uploaded by the tenant, read by an operator, who approves or rejects the number."""
+"""Documents as they are stored. Certificates of sender numbers: uploaded by the tenant, read by an operator, who
+approves or rejects the number."""
 
 import asyncio
 import io
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -11,13 +13,37 @@ from vns.crypto.rules import KeyRing
 from vns.crypto.streams import decrypted, encrypted, new_key
 from vns.errors import NotFound, QuotaExceeded
 from vns.senders import queries
-from vns.senders.evidence import MAX_OF_NUMBER, Document, MediaType, key_context, media_type_of
+from vns.senders.evidence import MAX_OF_NUMBER, Document, MediaType, Paper, key_context, media_type_of
 from vns.senders.rules import SenderNumber
 from vns.senders.service import Senders
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.pages import Page, last_id, page_of, page_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedDocument:
+    """A file that was looked at and encrypted, to be stored. `size`: bytes of the file itself."""
+
+    id: UUID
+    media_type: MediaType
+    size: int
+    wrapped_key: bytes
+    content: bytes
+
+
+async def sealed(keyring: KeyRing, content: bytes) -> SealedDocument:
+    """Raises InvalidDocument."""
+    media_type = await asyncio.to_thread(media_type_of, content)
+    own, key = uuids.uuid7(), new_key()
+    return SealedDocument(
+        id=own,
+        media_type=media_type,
+        size=len(content),
+        wrapped_key=keyring.encrypt(key.hex(), context=key_context(own)),
+        content=await asyncio.to_thread(lambda: b"".join(encrypted(key, [content]))),
+    )
 
 
 class Documents:
@@ -31,10 +57,7 @@ class Documents:
 
     async def upload(self, actor: str, tenant_id: UUID, sender_id: UUID, content: bytes) -> Document:
         """A number that had failed waits again. Raises NotFound, InvalidDocument, QuotaExceeded."""
-        media_type = await asyncio.to_thread(media_type_of, content)
-        own, key = uuids.uuid7(), new_key()
-        sealed = await asyncio.to_thread(lambda: b"".join(encrypted(key, [content])))
-        wrapped = self._keyring.encrypt(key.hex(), context=key_context(own))
+        made = await sealed(self._keyring, content)
         async with self._db.transaction() as connection:
             number = await connection.fetchrow(queries.LOCK, tenant_id, sender_id)
             if number is None:
@@ -43,18 +66,26 @@ class Documents:
                 raise QuotaExceeded(f"a sender number has at most {MAX_OF_NUMBER} documents")
             now = self._clock.now()
             row = await connection.fetchrow(
-                queries.INSERT_DOCUMENT, own, tenant_id, sender_id, media_type, len(content), wrapped, sealed, now
+                queries.INSERT_DOCUMENT,
+                made.id,
+                tenant_id,
+                sender_id,
+                made.media_type,
+                made.size,
+                made.wrapped_key,
+                made.content,
+                now,
             )
             await connection.execute(queries.WAIT_AGAIN, sender_id)
             await self._note(connection, actor, "sender.document_uploaded", row)
-        return _shown(row)
+        return shown_document(row)
 
     async def list(self, tenant_id: UUID, sender_id: UUID) -> tuple[Document, ...]:
         """Oldest first. Raises NotFound."""
         await self._senders.get(tenant_id, sender_id)
         async with self._db.connection() as connection:
             rows = await connection.fetch(queries.DOCUMENTS, tenant_id, sender_id)
-        return tuple(_shown(row) for row in rows)
+        return tuple(shown_document(row) for row in rows)
 
     async def read(self, actor: str, tenant_id: UUID, document_id: UUID) -> tuple[Document, bytes]:
         """Journalled. Raises NotFound."""
@@ -65,7 +96,7 @@ class Documents:
             await self._note(connection, actor, "sender.document_read", row)
         key = bytes.fromhex(self._keyring.decrypt(row["wrapped_key"], context=key_context(document_id)))
         content = await asyncio.to_thread(lambda: b"".join(decrypted(key, io.BytesIO(row["content"]))))
-        return _shown(row), content
+        return shown_document(row), content
 
     async def review(self, *, cursor: str | None = None, limit: int = 100) -> Page[SenderNumber]:
         """For operators: numbers of all tenants that wait and have a document, newest first. Raises InvalidRequest."""
@@ -80,17 +111,19 @@ class Documents:
             tenant_id=row["tenant_id"],
             actor=actor,
             event=event,
-            subject=row["sender_id"],
-            data={"document": str(row["id"]), "media_type": row["media_type"]},
+            subject=row["sender_id"] or row["manager_id"],
+            data={"document": str(row["id"]), "kind": row["kind"], "media_type": row["media_type"]},
         )
         await journal.append(connection, [entry])
 
 
-def _shown(row: asyncpg.Record) -> Document:
+def shown_document(row: asyncpg.Record) -> Document:
+    """Without its content."""
     return Document(
         id=row["id"],
         tenant_id=row["tenant_id"],
         sender_id=row["sender_id"],
+        kind=Paper(row["kind"]),
         media_type=MediaType(row["media_type"]),
         size=row["size"],
         created_at=row["created_at"],

@@ -27,13 +27,22 @@ _STARTS: Final = ((b"%PDF-", MediaType.PDF), (b"\xff\xd8\xff", MediaType.JPEG), 
 _FORMATS: Final = {MediaType.JPEG: "JPEG", MediaType.PNG: "PNG"}
 
 
+class Paper(StrEnum):
+    """What a document is for."""
+
+    SUBSCRIPTION = "subscription"  # 통신서비스 이용증명원, of a number
+    EMPLOYMENT = "employment"  # 재직증명서, of a manager
+    ATTORNEY = "attorney"  # 위임장, of a manager
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A certificate without its content. `size`: bytes."""
+    """A certificate without its content. `sender_id` None: it is not a number's. `size`: bytes."""
 
     id: UUID
     tenant_id: UUID
-    sender_id: UUID
+    sender_id: UUID | None
+    kind: Paper
     media_type: MediaType
     size: int
     created_at: datetime

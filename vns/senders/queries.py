@@ -14,6 +14,12 @@ on conflict (tenant_id) do update
        allow_050 = excluded.allow_050
 """
 
+# Where a number counts with no proof of its own, or an approved manager proves many at once.
+BULK_OFFERED = """
+select exists (select from sender_managers where tenant_id = $1 and status = 'approved')
+       or exists (select from sender_exemptions where tenant_id = $1 and ends_at > $2)
+"""
+
 COUNT = "select count(*) from sender_numbers where tenant_id = $1 and status <> 'removed'"
 
 REGISTERED = """
@@ -85,7 +91,7 @@ CODES_SINCE = "select at from sender_codes where number_index = $1 and at > $2"
 COUNT_CODE = "insert into sender_codes (number_index, at) values ($1, $2)"
 FORGET_CODES = "delete from sender_codes where number_index = $1 and at <= $2"
 
-_DOCUMENT = "id, tenant_id, sender_id, media_type, size, created_at"
+_DOCUMENT = "id, tenant_id, sender_id, manager_id, kind, media_type, size, created_at"
 COUNT_DOCUMENTS = "select count(*) from sender_documents where sender_id = $1"
 INSERT_DOCUMENT = f"""
 insert into sender_documents (id, tenant_id, sender_id, media_type, size, wrapped_key, content, created_at)

@@ -1,12 +1,22 @@
-"""Brings sender numbers and the keys of their documents to the newest key version."""
+"""Brings sender numbers, managers and the keys of documents to the newest key version."""
 
 from typing import Final
 
 from vns.crypto.rules import KeyRing
 from vns.routing.reencryption import Place, walk
 from vns.senders.evidence import key_context
+from vns.senders.manager_rules import field_context
 from vns.senders.service import number_context
 from vns.storage.database import Database
+
+
+def _of_manager(column: str) -> Place:
+    return Place(
+        f"select id, {column} as blob from sender_managers where {column} is not null and",  # noqa: S608 - ours
+        f"update sender_managers set {column} = $3 where id = $1 and {column} = $2",  # noqa: S608 - ours
+        lambda row: field_context(row["id"], column),
+    )
+
 
 _PLACES: Final = (
     Place(
@@ -19,6 +29,8 @@ _PLACES: Final = (
         "update sender_documents set wrapped_key = $3 where id = $1 and wrapped_key = $2",
         lambda row: key_context(row["id"]),
     ),
+    _of_manager("name"),
+    _of_manager("mobile"),
 )
 
 

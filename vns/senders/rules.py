@@ -35,6 +35,7 @@ class Method(StrEnum):
     DOCUMENT = "document"
     LISTED = "listed"  # the tenant's policy asks for no proof of each
     EXEMPT = "exempt"  # the tenant has an exemption
+    MANAGER = "manager"  # the tenant's approved manager, for all that were chosen
 
 
 class Proof(StrEnum):
@@ -146,3 +147,13 @@ def new_code() -> str:
 def code_text(code: str) -> str:
     """One SMS."""
     return f"[발신번호 등록] 인증번호 {code} (5분 안에 입력해 주세요)"
+
+
+def manager_text(code: str) -> str:
+    """One SMS."""
+    return f"[발신번호 담당자 지정] 인증번호 {code} (5분 안에 입력해 주세요)"
+
+
+def selection_text(code: str, numbers: int) -> str:
+    """One SMS: a manager learns how many numbers the code proves."""
+    return f"[발신번호 {numbers}개 선택 인증] 인증번호 {code} (5분 안에 입력해 주세요)"

@@ -9,7 +9,7 @@ import asyncpg
 import uuid_utils.compat as uuids
 
 from vns.crypto.rules import KeyRing
-from vns.errors import CodeOver, Conflict, InvalidRequest, NotFound, QuotaExceeded, WrongCode
+from vns.errors import CodeOver, Conflict, InvalidRequest, ManagerNeeded, NotFound, QuotaExceeded, WrongCode
 from vns.numbering.rules import NumberKind, PhoneNumber, parse
 from vns.rulebook.opening import KOREA
 from vns.senders import queries
@@ -43,7 +43,25 @@ class Senders:
 
     async def policy(self, tenant_id: UUID) -> Policy:
         async with self._db.connection() as connection:
-            return await _policy(connection, tenant_id)
+            return await self.policy_in(connection, tenant_id)
+
+    async def policy_in(self, connection: asyncpg.Connection, tenant_id: UUID) -> Policy:
+        """Within a transaction of the caller's."""
+        row = await connection.fetchrow(queries.POLICY, tenant_id)
+        if row is None:
+            return Policy()
+        return Policy(**{**dict(row), "proof": Proof(row["proof"])})
+
+    async def offers_bulk(self, tenant_id: UUID) -> bool:
+        """Whether many may be registered at once: they count as they are, or a manager proves them."""
+        async with self._db.connection() as connection:
+            return await self._offers_bulk(connection, tenant_id, await self.policy_in(connection, tenant_id))
+
+    async def _offers_bulk(self, connection: asyncpg.Connection, tenant_id: UUID, policy: Policy) -> bool:
+        if policy.proof is Proof.LISTED:
+            return True
+        offered: bool = await connection.fetchval(queries.BULK_OFFERED, tenant_id, self._clock.now())
+        return offered
 
     async def set_policy(self, actor: str, tenant_id: UUID, policy: Policy) -> None:
         """Raises InvalidRequest."""
@@ -66,7 +84,7 @@ class Senders:
         if len(label) > MAX_LABEL:
             raise InvalidRequest(f"a label has at most {MAX_LABEL} characters")
         async with self._db.transaction() as connection:
-            policy = await _policy(connection, tenant_id)
+            policy = await self.policy_in(connection, tenant_id)
             number = sender_number(text, self._today(), allow_050=policy.allow_050)
             row = (await self._judge(connection, tenant_id, policy, [number.digits]))[0]
             if row.fault is Fault.REGISTERED:
@@ -76,19 +94,26 @@ class Senders:
             return (await self._insert(connection, actor, tenant_id, policy, [number], label))[0]
 
     async def check(self, tenant_id: UUID, texts: Sequence[str]) -> list[Row]:
-        """Which rows of a file cannot be registered. Changes nothing."""
+        """Which rows of a file cannot be registered. Changes nothing. Raises ManagerNeeded."""
         async with self._db.connection() as connection:
-            return await self._judge(connection, tenant_id, await _policy(connection, tenant_id), texts, lock=False)
+            policy = await self._bulk_policy(connection, tenant_id)
+            return await self._judge(connection, tenant_id, policy, texts, lock=False)
 
     async def register_all(self, actor: str, tenant_id: UUID, texts: Sequence[str]) -> list[Row]:
-        """All, if every row is clean; otherwise nothing, and the rows say why."""
+        """All, if every row is clean; otherwise nothing, and the rows say why. Raises ManagerNeeded."""
         async with self._db.transaction() as connection:
-            policy = await _policy(connection, tenant_id)
+            policy = await self._bulk_policy(connection, tenant_id)
             rows = await self._judge(connection, tenant_id, policy, texts)
             if all(row.fault is None for row in rows):
                 numbers = [row.number for row in rows if row.number]
                 await self._insert(connection, actor, tenant_id, policy, numbers, "")
         return rows
+
+    async def _bulk_policy(self, connection: asyncpg.Connection, tenant_id: UUID) -> Policy:
+        policy = await self.policy_in(connection, tenant_id)
+        if not await self._offers_bulk(connection, tenant_id, policy):
+            raise ManagerNeeded("many numbers at once are for tenants with an approved manager")
+        return policy
 
     async def _judge(
         self,
@@ -234,7 +259,7 @@ class Senders:
     async def _verify(
         self, connection: asyncpg.Connection, actor: str, row: asyncpg.Record, method: Method, proof: str | None
     ) -> SenderNumber:
-        now, policy = self._clock.now(), await _policy(connection, row["tenant_id"])
+        now, policy = self._clock.now(), await self.policy_in(connection, row["tenant_id"])
         until = now + timedelta(days=policy.valid_days)
         verified = await connection.fetchrow(queries.VERIFY, row["id"], method, proof, now, until)
         await self._note(
@@ -289,10 +314,3 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:
         raise NotFound("no such sender number")
     return row
-
-
-async def _policy(connection: asyncpg.Connection, tenant_id: UUID) -> Policy:
-    row = await connection.fetchrow(queries.POLICY, tenant_id)
-    if row is None:
-        return Policy()
-    return Policy(**{**dict(row), "proof": Proof(row["proof"])})

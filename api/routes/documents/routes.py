@@ -11,10 +11,13 @@ from api.routes.documents.schemas import DocumentList, DocumentOut, OfNumber
 from api.security import SendersReader, SendersWriter
 from api.services import services_of
 from vns import errors
-from vns.senders.evidence import MAX_BYTES, MediaType
+from vns.senders.evidence import MAX_BYTES, Document, MediaType
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_FILES: Final[dict[str, Any]] = {kind.value: _BINARY for kind in MediaType}
+FILES: Final[dict[str, Any]] = {kind.value: _BINARY for kind in MediaType}
+FILE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "description": f"PDF, JPEG or PNG, at most {MAX_BYTES} bytes.", "content": FILES}
+}
 
 router = APIRouter(prefix="/v1/sender-documents", tags=["sender numbers"])
 
@@ -25,13 +28,7 @@ router = APIRouter(prefix="/v1/sender-documents", tags=["sender numbers"])
     summary="Add a certificate to a sender number, for an operator to decide on",
     status_code=201,
     responses=problems(errors.NotFound, errors.InvalidDocument, errors.QuotaExceeded, body=True),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": f"PDF, JPEG or PNG, at most {MAX_BYTES} bytes.",
-            "content": _FILES,
-        }
-    },
+    openapi_extra=FILE_BODY,
 )
 async def upload_sender_document(
     request: Request, principal: SendersWriter, wanted: Annotated[OfNumber, Query()]
@@ -58,11 +55,16 @@ async def list_sender_documents(
 @router.get(
     "/{document_id}",
     operation_id="getSenderDocument",
-    summary="A certificate as it was uploaded; journalled",
+    summary="A certificate or a manager's paper as it was uploaded; journalled",
     response_class=Response,
-    responses={**problems(errors.NotFound), 200: {"description": "The file.", "content": _FILES}},
+    responses={**problems(errors.NotFound), 200: {"description": "The file.", "content": FILES}},
 )
 async def get_sender_document(request: Request, principal: SendersReader, document_id: UUID) -> Response:
     found, content = await services_of(request).documents.read(principal.actor, principal.tenant_id, document_id)
+    return file_answer(found, content)
+
+
+def file_answer(document: Document, content: bytes) -> Response:
+    """As a file to keep: what strangers made is never shown as a page."""
     headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
-    return Response(content, media_type=found.media_type, headers=headers)
+    return Response(content, media_type=document.media_type, headers=headers)

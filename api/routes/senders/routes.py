@@ -111,7 +111,7 @@ async def register_sender_number(request: Request, principal: SendersWriter, bod
     "/bulk",
     operation_id="registerSenderNumbers",
     summary="Register many numbers, all or none, or only check them",
-    responses=problems(body=True),
+    responses=problems(errors.ManagerNeeded, body=True),
     openapi_extra=_documented_bulk(),
 )
 async def register_sender_numbers(request: Request, principal: SendersWriter) -> SenderNumbersOut:

@@ -1,0 +1,1 @@
+"""A tenant's manager, whose mobile proves numbers together."""
