@@ -15,6 +15,7 @@ from cli import (
     registry,
     rules,
     sender,
+    sender_manager,
     tenants,
     users,
 )
@@ -45,6 +46,7 @@ tenants.app.add_typer(hooks.app, name="hook")
 pools.app.command("set-rules")(rules.set_pool_rules)
 bindings.app.command("set-rules")(rules.set_binding_rules)
 registry.add_to(sender.app)
+sender_manager.add_to(sender.app)
 app.command()(route)
 app.command()(settings)
 

@@ -62,6 +62,7 @@ SCOPES: Final = {
     "messages:read": "문자 이력",
     "senders:read": "발신번호 조회",
     "senders:write": "발신번호 관리",
+    "senders:review": "발신번호 심사",
     "messages:send": "문자 발송",
     "messages:write": "문자 발송",
     "pools:read": "번호 대역 조회",
@@ -88,6 +89,18 @@ SENDER_METHODS: Final = {
     "document": "서류",
     "listed": "등록 즉시",
     "exempt": "예외 적용",
+    "manager": "담당자",
+}
+MANAGER_STATUSES: Final = {
+    "draft": "작성 중",
+    "waiting": "승인대기",
+    "approved": "승인",
+    "refused": "거절",
+}
+PAPERS: Final = {
+    "subscription": "통신서비스 이용증명원",
+    "employment": "재직증명서",
+    "attorney": "위임장",
 }
 SENDER_FAULTS: Final = {
     "malformed": "발신번호 형식이 아닙니다",
@@ -116,6 +129,7 @@ ERRORS: Final = {
     "pair_in_use": "이미 이 번호로 연결된 상대가 있습니다.",
     "virtual_number_in_use": "사용 중이거나 휴지 기간인 번호입니다. 다른 번호를 선택해 주세요.",
     "call_under_way": "이 번호로 인증 전화를 걸고 있습니다. 통화가 끝난 뒤 다시 시도해 주세요.",
+    "manager_needed": "승인된 담당자가 있어야 할 수 있는 작업입니다. 담당자 메뉴에서 담당자를 지정해 주세요.",
     "caller_id_not_proven": "인증 전화에 쓸 발신번호가 준비되지 않았습니다. 고객센터로 연락해 주세요.",
     "quota_exceeded": "허용된 개수를 넘었습니다. 쓰지 않는 번호를 정리하거나 한도 증설을 요청해 주세요.",
     "not_found": "찾는 내용이 없거나 볼 수 있는 권한이 없습니다.",
@@ -166,6 +180,14 @@ EVENTS: Final = {
     "sender.rejected": "발신번호 인증 거절",
     "sender.exported": "발신번호 내려받기",
     "sender.removed": "발신번호 삭제",
+    "sender.manager_designated": "발신번호 담당자 지정",
+    "sender.manager_code_sent": "담당자 인증번호 발송",
+    "sender.manager_mobile_proven": "담당자 휴대전화 인증",
+    "sender.manager_submitted": "담당자 승인 요청",
+    "sender.manager_approved": "담당자 승인",
+    "sender.manager_refused": "담당자 거절",
+    "sender.manager_ended": "담당자 지정 해제",
+    "sender.selection_sent": "선택 인증번호 발송",
     "sender.policy_set": "발신번호 정책 변경",
     "texts.relay_number_set": "중계 발신번호 등록",
     "texts.relay_number_removed": "중계 발신번호 삭제",

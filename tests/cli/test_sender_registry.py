@@ -41,6 +41,8 @@ def test_a_number_from_its_registration_to_its_removal(shop: "Command") -> None:
 def test_a_file_is_registered_as_a_whole_or_not_at_all(shop: "Command", tmp_path: Path) -> None:
     file = tmp_path / "numbers.txt"
     file.write_text("02-1234-5678\n02-1234-5678\nabc\n")
+    assert "manager_needed" in shop("sender", "bulk", str(file), *SHOP, code=1).err
+    shop("sender", "policy", *SHOP, "--proof", "listed")
     refused = shop("sender", "bulk", str(file), *SHOP, code=1)
     assert [tuple(row.values()) for row in refused.rows()] == [("2", "duplicate"), ("3", "malformed")]
     assert "registered 0 of 30" in shop("sender", "list", *SHOP).err
@@ -67,6 +69,32 @@ def test_a_certificate_is_uploaded_read_and_decided_on(shop: "Command", tmp_path
     assert "invalid_document" in shop("sender", "upload", own, str(paper), *SHOP, code=1).err
     shop("sender", "approve", own, *SHOP, "--proof", f"document {made}")
     assert own not in shop("sender", "review").out
+
+
+@pytest.mark.usefixtures("keyring")
+def test_a_manager_is_designated_and_cannot_be_decided_on_before_everything_has_come(
+    shop: "Command", tmp_path: Path
+) -> None:
+    assert "not_found" in shop("sender", "manager", "show", *SHOP, code=1).err
+    made = shop("sender", "manager", "designate", "Kim", "010-9876-5432", *SHOP)
+    assert (made.field("mobile"), made.field("missing")) == ("010-****-5432", "mobile, employment, attorney")
+    assert "conflict" in shop("sender", "manager", "designate", "Park", "010-9876-5432", *SHOP, code=1).err
+    assert "caller_id_not_proven" in shop("sender", "manager", "verify", *SHOP, code=1).err
+    assert "code_over" in shop("sender", "manager", "confirm", "123456", *SHOP, code=1).err
+    paper = tmp_path / "paper.pdf"
+    paper.write_bytes(b"%PDF-1.7\nletter\n%%EOF\n")
+    there = shop("sender", "manager", "upload", "attorney", str(paper), *SHOP)
+    assert (there.field("missing"), len(there.field("attorney"))) == ("mobile, employment", 36)
+    assert "conflict" in shop("sender", "manager", "submit", *SHOP, code=1).err
+    assert "conflict" in shop("sender", "manager", "approve", *SHOP, code=1).err
+    assert "conflict" in shop("sender", "manager", "refuse", *SHOP, "--reason", "x", code=1).err
+    assert made.field("id") not in shop("sender", "manager", "review").out
+    assert "manager_needed" in shop("sender", "select", *SHOP, "--all", code=1).err
+    assert "invalid_request" in shop("sender", "select", *SHOP, code=1).err
+    assert "not_found" in shop("sender", "select-confirm", str(uuid4()), "123456", *SHOP, code=1).err
+    assert shop("sender", "manager", "replace", "Park", "010-1111-2222", *SHOP).field("mobile") == "010-****-2222"
+    shop("sender", "manager", "end", *SHOP)
+    assert "not_found" in shop("sender", "manager", "end", *SHOP, code=1).err
 
 
 def test_accounts_come_and_go(shop: "Command") -> None:

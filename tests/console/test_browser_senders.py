@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from tests.console.browsing import Site, faultless, logged_in
 from tests.sender_file import SenderFile
-from vns.senders.rules import Policy, Status
+from vns.senders.rules import Policy, Proof, Status
 from vns.senders.service import Senders
 
 CERTIFICATE = b"%PDF-1.4\n% the certificate of subscription\n%%EOF\n"
@@ -15,6 +15,12 @@ YELLOW = "rgb(255, 236, 138)"
 
 def senders_of(site: Site) -> Senders:
     return Senders(site.world.db, site.world.keyring, site.world.clock)
+
+
+async def offered(site: Site) -> None:
+    """Many at once, which need no proof of each."""
+    policy = Policy(max_numbers=2_000, proof=Proof.LISTED)
+    await senders_of(site).set_policy("test", site.world.mall.tenant_id, policy)
 
 
 async def register(page: Page, number: str, label: str = "") -> None:
@@ -28,6 +34,7 @@ async def test_one_number_from_its_registration_to_its_end(site: Site) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     assert await page.get_by_role("navigation", name="주 메뉴").get_by_role("link").all_inner_texts() == [
         "발신번호",
+        "담당자",
         "등록 계정",
         "내 정보",
     ], "a manager of sender numbers sees nothing else"
@@ -173,7 +180,7 @@ async def background(page: Page) -> dict[int, str]:
 @pytest.mark.slow
 async def test_a_thousand_numbers_of_a_file_are_mended_in_the_page(site: Site, sender_file: SenderFile) -> None:
     mall, senders = site.world.mall.tenant_id, senders_of(site)
-    await senders.set_policy("test", mall, Policy(max_numbers=2_000))
+    await offered(site)
     before = await senders.count(mall)
     file = site.folder / "numbers.xls"
     file.write_bytes(sender_file.content)
@@ -224,6 +231,7 @@ async def test_a_thousand_numbers_of_a_file_are_mended_in_the_page(site: Site, s
 
 
 async def test_rows_are_taken_out_without_a_script_too(site: Site) -> None:
+    await offered(site)
     page = await logged_in(site, "mall_admin")
     await page.route("**/*.js", lambda route: route.abort())
     await page.goto(f"{site.api.url}/console/senders/file")
@@ -238,11 +246,12 @@ async def test_rows_are_taken_out_without_a_script_too(site: Site) -> None:
     await page.get_by_text("등록했습니다").wait_for()
     found = await senders_of(site).list(site.world.mall.tenant_id, limit=2)
     assert {one.number for one in found.items} == {"0617000001", "0617000002"}
-    assert {one.status for one in found.items} == {Status.WAITING}
+    assert {one.status for one in found.items} == {Status.VERIFIED}
     await page.close()
 
 
 async def test_a_file_that_is_none(site: Site) -> None:
+    await offered(site)
     page = await logged_in(site, "mall_admin")
     await page.goto(f"{site.api.url}/console/senders/file")
     await page.get_by_label("발신번호 파일").set_input_files(

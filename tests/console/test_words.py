@@ -7,6 +7,8 @@ import pytest
 
 from api.console import words
 from vns.senders.bulk import Fault
+from vns.senders.evidence import Paper
+from vns.senders.manager_rules import ManagerStatus
 from vns.senders.rules import Method, Status
 from vns.users.rules import Role
 
@@ -16,6 +18,8 @@ from vns.users.rules import Role
     [
         pytest.param(set(Method), words.SENDER_METHODS, id="ways to prove a number"),
         pytest.param(set(Status) - {Status.REMOVED}, words.SENDER_STATUSES, id="states of a number"),
+        pytest.param(set(ManagerStatus) - {ManagerStatus.ENDED}, words.MANAGER_STATUSES, id="states of a manager"),
+        pytest.param(set(Paper), words.PAPERS, id="kinds of papers"),
         pytest.param(set(Fault), words.SENDER_FAULTS, id="what is wrong with a row"),
         pytest.param(set(Role), words.ROLES, id="roles"),
     ],

@@ -43,15 +43,27 @@ async def read(visit: Visit) -> Response:
 
 
 async def waiting(visit: Visit) -> Response:
-    """Numbers of all tenants; nothing of one tenant's page leads here."""
+    """Numbers and managers of all tenants; nothing of one tenant's page leads here."""
     cursor = visit.asked("cursor")
     found = await visit.services.documents.review(cursor=cursor, limit=PAGE_SIZE)
     pages = {
         "first": visit.link("/reviews") if cursor else None,
         "next": visit.link("/reviews", cursor=found.next_cursor) if found.next_cursor else None,
     }
-    tenants = {tenant.id: tenant for tenant in visit.tenants}
-    return visit.page("reviews.html", senders=found.items, tenants_by_id=tenants, pages=pages)
+    more = visit.asked("managers")
+    managers = await visit.services.managers.review(cursor=more, limit=PAGE_SIZE)
+    manager_pages = {
+        "first": visit.link("/reviews") if more else None,
+        "next": visit.link("/reviews", managers=managers.next_cursor) if managers.next_cursor else None,
+    }
+    return visit.page(
+        "reviews.html",
+        senders=found.items,
+        managers=managers.items,
+        tenants_by_id={tenant.id: tenant for tenant in visit.tenants},
+        pages=pages,
+        manager_pages=manager_pages,
+    )
 
 
 async def decide(visit: Visit) -> Response:

@@ -13,6 +13,7 @@ from api.console import sheets
 from api.console.pages import Page
 from api.console.permissions import May
 from api.console.visit import Visit
+from vns.errors import ManagerNeeded
 from vns.senders.bulk import Fault, Row, cells_of
 from vns.sheets import UnreadableSheet
 
@@ -25,6 +26,7 @@ UNREADABLE: Final = (
     f"파일을 읽을 수 없습니다. A열에 번호만 {MOST:,}개까지 적은 .xls, .xlsx, .txt 파일인지 확인해 주세요."
 )
 EMPTY: Final = "파일에 번호가 없습니다. A열에 발신번호를 한 줄에 하나씩 적어 주세요."
+NEEDED: Final = "일괄등록은 승인된 담당자가 있어야 할 수 있습니다. 담당자를 지정해 승인을 받은 뒤 다시 올려 주세요."
 REFUSED: Final = "노란 행이 있어 등록하지 않았습니다. 노란 행을 고치거나 [X]로 뺀 뒤 다시 등록해 주세요."
 OVER: Final = (
     "등록할 수 있는 {most:,}개를 넘습니다. 지금 {count:,}개가 등록되어 있어 {room:,}개까지 더 등록할 수 있습니다. "
@@ -53,7 +55,10 @@ async def check_file(visit: Visit) -> Response:
         return await _page(visit, None, error=EMPTY)
     if len(cells) > MOST:
         return await _page(visit, None, error=UNREADABLE)
-    return await _checked(visit, [cell[:MAX_CELL] for cell in cells])
+    try:
+        return await _checked(visit, [cell[:MAX_CELL] for cell in cells])
+    except ManagerNeeded:
+        return await _page(visit, None, error=NEEDED, status=409)
 
 
 async def act(visit: Visit) -> Response:
@@ -65,8 +70,15 @@ async def act(visit: Visit) -> Response:
     cells = [cell for cell in cells if cell]
     if not cells:
         return await _page(visit, None, error=EMPTY)
-    if taken_out or visit.text("act") != "register":
-        return await _checked(visit, cells)
+    try:
+        if taken_out or visit.text("act") != "register":
+            return await _checked(visit, cells)
+        return await _registered(visit, cells)
+    except ManagerNeeded:
+        return await _page(visit, None, error=NEEDED, status=409)
+
+
+async def _registered(visit: Visit, cells: Sequence[str]) -> Response:
     rows = await visit.services.senders.register_all(visit.actor, visit.about.id, cells)
     faults = {row.fault for row in rows}
     if faults == {None}:
@@ -95,6 +107,7 @@ async def _page(
         "sender_file.html",
         status=status or (422 if error else 200),
         rows=rows,
+        offered=await visit.services.senders.offers_bulk(visit.about.id),
         yellow=YELLOW,
         counts=Counter(row.fault for row in rows or () if row.fault),
         most=MOST,

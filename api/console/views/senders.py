@@ -29,6 +29,7 @@ from vns.errors import (
     WrongCode,
 )
 from vns.numbering.rules import NumberKind, hyphenate, parse
+from vns.senders.manager_rules import ManagerStatus
 from vns.senders.rules import SenderNumber
 
 PAGE_SIZE: Final = 50
@@ -42,7 +43,7 @@ FULL: Final = (
 )
 WRONG_CODE: Final = "인증번호가 다릅니다. 6자리 숫자를 다시 확인해 주세요. 5번 틀리면 새로 받아야 합니다."
 CODE_OVER: Final = "인증번호가 만료되었거나 너무 많이 틀렸습니다. 인증번호를 다시 받아 주세요."
-_NOT_SENT: Final[dict[type[VnsError], tuple[int, str]]] = {
+NOT_SENT: Final[dict[type[VnsError], tuple[int, str]]] = {
     RateLimited: (429, "이 번호로 인증번호를 너무 자주 보냈습니다. 10분 뒤에 다시 시도해 주세요."),
     CallUnderWay: (409, "이 번호로 인증 전화를 걸고 있습니다. 통화가 끝난 뒤 다시 시도해 주세요."),
     CallerIdNotProven: (503, "지금은 인증번호를 보낼 수 없습니다. 고객센터로 연락해 주세요."),
@@ -54,10 +55,10 @@ _NOT_SENT: Final[dict[type[VnsError], tuple[int, str]]] = {
 
 
 async def listed(visit: Visit) -> Response:
-    return await _page(visit)
+    return await list_page(visit)
 
 
-async def _page(
+async def list_page(
     visit: Visit,
     *,
     status: int = 200,
@@ -76,6 +77,8 @@ async def _page(
             "next": visit.link("/senders", order=order, cursor=shown.next_cursor) if shown.next_cursor else None,
         }
         found = shown.items
+    manages = visit.may(May.MANAGE_SENDERS)
+    manager = await visit.services.managers.find(tenant.id) if manages else None
     return visit.page(
         "senders.html",
         status=status,
@@ -86,6 +89,8 @@ async def _page(
         oldest=oldest,
         count=await senders.count(tenant.id),
         policy=await senders.policy(tenant.id),
+        chooses=manager is not None and manager.status is ManagerStatus.APPROVED,
+        offered=manages and await senders.offers_bulk(tenant.id),
         error=error,
     )
 
@@ -94,8 +99,8 @@ async def search(visit: Visit) -> Response:
     try:
         wanted = parse(visit.text("wanted"))
     except InvalidNumber:
-        return await _page(visit, status=422, error="찾을 번호를 02-1234-5678처럼 끝까지 입력해 주세요.", found=())
-    return await _page(visit, found=(await visit.services.senders.list(visit.about.id, number=wanted)).items)
+        return await list_page(visit, status=422, error="찾을 번호를 02-1234-5678처럼 끝까지 입력해 주세요.", found=())
+    return await list_page(visit, found=(await visit.services.senders.list(visit.about.id, number=wanted)).items)
 
 
 async def register(visit: Visit) -> Response:
@@ -103,14 +108,14 @@ async def register(visit: Visit) -> Response:
     try:
         made = await senders.register(visit.actor, tenant.id, visit.text("number"), label=visit.text("label"))
     except InvalidNumber:
-        return await _page(visit, status=422, error=MALFORMED)
+        return await list_page(visit, status=422, error=MALFORMED)
     except InvalidRequest:
-        return await _page(visit, status=422, error="이름은 100자까지 쓸 수 있습니다.")
+        return await list_page(visit, status=422, error="이름은 100자까지 쓸 수 있습니다.")
     except QuotaExceeded:
         policy = await senders.policy(tenant.id)
-        return await _page(visit, status=409, error=FULL.format(policy.max_numbers))
+        return await list_page(visit, status=409, error=FULL.format(policy.max_numbers))
     except Conflict:
-        return await _page(visit, status=409, error=TAKEN)
+        return await list_page(visit, status=409, error=TAKEN)
     return visit.to(f"/senders/{made.id}", done="registered")
 
 
@@ -118,7 +123,7 @@ async def remove(visit: Visit) -> Response:
     """Those that were chosen; one that somebody else has deleted meanwhile is gone as wanted."""
     chosen = [identifier(given) for given in visit.texts("sender")]
     if not chosen:
-        return await _page(visit, status=422, error="삭제할 번호를 먼저 선택해 주세요.")
+        return await list_page(visit, status=422, error="삭제할 번호를 먼저 선택해 주세요.")
     for sender_id in chosen:
         try:
             await visit.services.senders.remove(visit.actor, visit.about.id, sender_id)
@@ -168,8 +173,8 @@ async def send_code(visit: Visit) -> Response:
     sender_id = identifier(visit.request.path_params["id"])
     try:
         await visit.services.proving.start(visit.actor, visit.about.id, sender_id)
-    except tuple(_NOT_SENT) as error:
-        status, text = _NOT_SENT.get(type(error), (409, error_text(error.code)))
+    except tuple(NOT_SENT) as error:
+        status, text = NOT_SENT.get(type(error), (409, error_text(error.code)))
         return await one_number(visit, status=status, error=text)
     return visit.to(f"/senders/{sender_id}", done="codesent")
 
