@@ -57,6 +57,7 @@ FAULTS = (
     Fault("both bridges killed", kill("ivr", "--name")),
     Fault("Asterisk killed", kill("asterisk")),
     Fault("AMI connections cut", lambda at: at.cut_ami()),
+    Fault("AMI connections deaf", lambda at: at.deafen_ami()),
     Fault("PostgreSQL stopped", lambda at: at.postgres.stop(), lambda at: at.postgres.start()),
     Fault("PostgreSQL hung", lambda at: at.postgres.freeze(), lambda at: at.postgres.thaw()),
     Fault("Redis stopped", lambda at: at.redis.stop(), lambda at: at.redis.start()),

@@ -18,7 +18,7 @@ from signal import SIGINT, SIGTERM
 import httpx
 import psutil
 
-from loadtests import bench_servers
+from loadtests import bench_servers, foreign_sockets
 from loadtests.bench_servers import free_port
 from local.children import tied
 from local.postgres import PostgresServer, prepare
@@ -109,6 +109,20 @@ class OneMachine:
         )
         if not cut.stdout.strip():
             raise RuntimeError("no connection to the manager interface was cut")
+
+    def deafen_ami(self) -> None:
+        """No bridge hears anything more on the connections it has to the manager interface, nor an end of them; new
+        ones are as ever. Raises RuntimeError where there is none, OSError."""
+        found = [
+            (part.pid, connection.fd)
+            for part in self.parts("ivr", "--name")
+            for connection in part.net_connections("tcp")
+            if connection.raddr and connection.raddr.port == self.ami_port
+        ]
+        if not found:
+            raise RuntimeError("no bridge has a connection to the manager interface")
+        for process, descriptor in found:
+            foreign_sockets.deafen(process, descriptor)
 
     def empty_redis(self) -> None:
         """As after a restart or an eviction of everything. Raises OSError, subprocess.CalledProcessError."""
