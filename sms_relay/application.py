@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hooks.client import HttpInterceptor
+from sms_relay.agent.retention import Kept, sweeping
 from sms_relay.agent.service import Agent, AgentConfig
 from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.interface import Link
+from sms_relay.links.mm7.link import Mm7Link
+from sms_relay.links.mm7.listener import Mm7Listener
 from sms_relay.links.smpp.link import SmppLink
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
@@ -33,16 +37,24 @@ CLOSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """All parts of the process. `agent` None: a vendor's agent serves the tables."""
+    """All parts of the process. `agent` None: a vendor's agent serves the tables, and has MM7 links of its own."""
 
     links: tuple[SmppLink, ...]
+    multimedia: tuple[Mm7Link, ...]
+    listener: Mm7Listener | None
     agent: Agent | None
     relay: Relay
+    kept: tuple[Kept, ...]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; then lets texts on their way get their outcome, and ends within 5 seconds."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(link.run(), name=f"link-{link.name}") for link in self.links]
+            links: tuple[Link, ...] = (*self.links, *self.multimedia)
+            tasks = [group.create_task(link.run(), name=f"link-{link.name}") for link in links]
+            if self.listener is not None:
+                tasks.append(group.create_task(self.listener.run(), name="mm7-listener"))
+            if self.kept:
+                tasks.append(group.create_task(sweeping(self.kept), name="sweep"))
             if self.agent is not None:
                 tasks.append(group.create_task(self.agent.run(), name="agent"))
             tasks.append(group.create_task(self.relay.run(), name="relay"))
@@ -83,6 +95,7 @@ def _compose(
     interceptor: HttpInterceptor,
 ) -> Application:
     links = tuple(SmppLink(config) for config in link_settings.links())
+    multimedia = tuple(Mm7Link(config) for config in link_settings.multimedia()) if texts.npro_agent else ()
     clock = Clock()
     rules = MessageSettings()
     messages = Messages(
@@ -103,14 +116,16 @@ def _compose(
         result_life=timedelta(hours=texts.result_life_time),
         inserted=lambda: agent_of[0].hint() if agent_of else None,
     )
+    every: tuple[Link, ...] = (*links, *multimedia)
     if texts.npro_agent:
-        config = _agent_config(texts, sum(link.window for link in links))
+        config = _agent_config(texts, sum(link.window for link in every))
         agent_of.append(
             Agent(
                 npro,
                 links,
                 config,
                 KoreanClock(),
+                multimedia=multimedia,
                 finished=relay.finished,
                 error_codes=link_settings.smpp_error_codes,
                 directory=link_settings.directory(),
@@ -118,9 +133,17 @@ def _compose(
         )
     for link in links:
         link.on_incoming = relay.handle_incoming
-        if agent_of and texts.receiver_switch:
-            link.on_receipt = agent_of[0].handle_receipt
-    return Application(links=links, agent=agent_of[0] if agent_of else None, relay=relay)
+    if agent_of and texts.receiver_switch:
+        for one in every:
+            one.on_receipt = agent_of[0].handle_receipt
+    return Application(
+        links=links,
+        multimedia=multimedia,
+        listener=Mm7Listener(multimedia, *link_settings.listen()) if multimedia else None,
+        agent=agent_of[0] if agent_of else None,
+        relay=relay,
+        kept=texts.kept() if multimedia else (),
+    )
 
 
 def _agent_config(texts: TextSettings, window: int) -> AgentConfig:
@@ -134,6 +157,7 @@ def _agent_config(texts: TextSettings, window: int) -> AgentConfig:
         send=texts.sender_switch,
         receive=texts.receiver_switch,
         move=not texts.db_nomove,
+        folders=texts.folders(),
     )
 
 

@@ -5,14 +5,19 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sms_relay.agent.contents import Folders
+from sms_relay.agent.retention import Kept
 from sms_relay.links.choice import Directory, PortedNumbers, load_ported
 from sms_relay.links.interface import Carrier
+from sms_relay.links.mm7.config import Mm7LinkConfig
 from sms_relay.links.smpp.config import SmppLinkConfig
 from sms_relay.npro.codes import ResultCode
 
 
 class RelaySettings(BaseSettings):
-    """One SMPP link is described by the `smpp_*` settings; several by `smpp_links`, which stand alone."""
+    """One SMPP link is described by the `smpp_*` settings; several by `smpp_links`, which stand alone. MM7 links
+    likewise, but that there may be none.
+    """
 
     model_config = SettingsConfigDict(env_prefix="VNS_", extra="ignore")
 
@@ -54,6 +59,36 @@ class RelaySettings(BaseSettings):
         default={},
         description='What error codes of receipts mean, for each carrier: `{"SKT": {"12": "C"}}` (RSLT_CODE2).',
     )
+
+    mm7_url: str | None = Field(
+        default=None,
+        description="An MMSC for MMS, LMS and BARCODE rows: `http://id:password@host:port/path`, `https://` for TLS.",
+        repr=False,
+    )
+    mm7_listen: str = Field(
+        default="127.0.0.1:2780",
+        description="Address and port at which MMSCs deliver their reports, at the path `/mm7/` and the link's name.",
+    )
+    mm7_carrier: Carrier = Field(
+        default=Carrier.SKT, description="The carrier behind the MMSC: SKT, KTF, LGT or ETC (RSLT_NET)."
+    )
+    mm7_vasp_id: str = Field(default="", description="VASPID; empty = the id in VNS_MM7_URL.")
+    mm7_vas_id: str = Field(default="", description="VASID, where the carrier wants one.")
+    mm7_service_code: str = Field(default="", description="ServiceCode, where the carrier wants one.")
+    mm7_window: int = Field(default=10, ge=1, le=1_000, description="Multimedia messages without an answer, at most.")
+    mm7_rate: float = Field(default=0, ge=0, description="Multimedia messages a second; 0 = as fast as it answers.")
+    mm7_links: list[Mm7LinkConfig] = Field(
+        default=[],
+        description="Several MM7 links, as a JSON list of objects with url, name, carrier, window, rate, …",
+    )
+
+    @field_validator("mm7_listen")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ValueError("an address and a port, as 127.0.0.1:2780")
+        return address
 
     @field_validator("smpp_prefixes")
     @classmethod
@@ -99,6 +134,31 @@ class RelaySettings(BaseSettings):
             for link in self.smpp_links
         )
 
+    def multimedia(self) -> tuple[Mm7LinkConfig, ...]:
+        """Every MM7 link; there may be none. No name is that of another link: results are stored under it."""
+        found = tuple(self.mm7_links)
+        if not found and self.mm7_url:
+            found = (
+                Mm7LinkConfig(
+                    url=self.mm7_url,
+                    carrier=self.mm7_carrier,
+                    vasp_id=self.mm7_vasp_id,
+                    vas_id=self.mm7_vas_id,
+                    service_code=self.mm7_service_code,
+                    window=self.mm7_window,
+                    rate=self.mm7_rate,
+                ),
+            )
+        names = [link.name for link in self.links()] + [link.name for link in found]
+        if len(set(names)) != len(names):
+            raise ValueError("two links have the same name")
+        return found
+
+    def listen(self) -> tuple[str, int]:
+        """Where MMSCs deliver their reports."""
+        host, _, port = self.mm7_listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
 
 class TextSettings(BaseSettings):
     """The NPro tables, the agent that serves them, and the relay. Names of npro.conf are kept where there is one."""
@@ -132,6 +192,26 @@ class TextSettings(BaseSettings):
     result_life_time: float = Field(
         default=96.0, gt=0, description="Hours after which the relay gives up looking for a row that is nowhere."
     )
+    sknfile_path: Path | None = Field(
+        default=None, description="Folder of built multimedia packages; none = they are built again after a start."
+    )
+    skn_file_life_time: float = Field(
+        default=7.0, ge=0, description="Days after which files of that folder are deleted; 0 = never."
+    )
+    barcode_files_path: Path | None = Field(
+        default=None, description="Folder of pictures with their barcode (BAR_FILE_NAME); none = they are not kept."
+    )
+    barcode_file_life_time: float = Field(
+        default=7.0, ge=0, description="Days after which files of that folder are deleted; 0 = never."
+    )
     lms_subject: str = Field(
         default="안심번호 문자", min_length=1, max_length=20, description="MMS_SUBJECT of long texts that are relayed."
     )
+
+    def folders(self) -> Folders:
+        return Folders(packages=self.sknfile_path, barcodes=self.barcode_files_path)
+
+    def kept(self) -> tuple[Kept, ...]:
+        """Folders from which old files are deleted."""
+        ages = ((self.sknfile_path, self.skn_file_life_time), (self.barcode_files_path, self.barcode_file_life_time))
+        return tuple(Kept(folder=folder, days=days) for folder, days in ages if folder and days)

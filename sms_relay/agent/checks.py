@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from sms_relay.content.barcodes import BarcodeColumns, NoBarcodeError, from_columns
 from sms_relay.links.interface import Outgoing, OutgoingKind, Reason, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import (
+    MM7_BASE,
     SUBMIT_BASE,
     Detail,
     MessageType,
     Result,
     ResultCode,
+    mm7_result,
     submit_result,
 )
 from sms_relay.npro.text import fits_body, fits_sms
@@ -28,8 +30,8 @@ CODES: dict[Detail, ResultCode] = {
     Detail.SMS_TOO_LONG: ResultCode.TOO_LONG,
     Detail.BODY_TOO_LONG: ResultCode.TOO_LONG,
     Detail.UNKNOWN_TYPE: ResultCode.BAD_FIELD_OR_DUPLICATE,
-    Detail.NOT_BUILT_YET: ResultCode.ANY_OTHER,
-    Detail.FILES_NOT_BUILT_YET: ResultCode.ANY_OTHER,
+    Detail.NO_MULTIMEDIA_LINK_FOR_BARCODE: ResultCode.ANY_OTHER,
+    Detail.NO_MULTIMEDIA_LINK_FOR_FILES: ResultCode.ANY_OTHER,
     Detail.NO_CONTENT: ResultCode.NO_CONTENT,
     Detail.TOO_LATE: ResultCode.ANY_OTHER,
     Detail.NOT_ENCODABLE: ResultCode.GATEWAY_FORMAT,
@@ -40,6 +42,7 @@ CODES: dict[Detail, ResultCode] = {
     Detail.FILE_NOT_FOUND: ResultCode.NO_CONTENT,
     Detail.FILE_TOO_LARGE: ResultCode.TOO_LONG,
     Detail.FILE_UNSUITABLE: ResultCode.UNSUPPORTED_BY_HANDSET,
+    Detail.NOTHING_FOR_CARRIER: ResultCode.NO_CONTENT,
     Detail.TEXT_BLOCKED: ResultCode.TEXT_BLOCKED,
     Detail.RECIPIENT_BLOCKED: ResultCode.LIMIT_OR_RECIPIENT_BLOCKED,
     Detail.SENDER_BLOCKED: ResultCode.SENDER_BLOCKED,
@@ -60,8 +63,11 @@ _LINK_REASONS: dict[Reason, Detail] = {
 }
 
 
-WITH_FILES = frozenset({Detail.NOT_BUILT_YET, Detail.FILES_NOT_BUILT_YET})
-"""What `judge` says of rows whose files are still to be looked into."""
+WITH_FILES = frozenset({Detail.NO_MULTIMEDIA_LINK_FOR_BARCODE, Detail.NO_MULTIMEDIA_LINK_FOR_FILES})
+"""What `judge` says of rows whose files are still to be looked into, where no link takes multimedia messages."""
+
+MULTIMEDIA = frozenset({MessageType.MMS.value, MessageType.BARCODE.value})
+"""MSG_TYPEs that such links take, where there are some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +82,17 @@ class NamedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The row of MMS_CONTENTS_INFO that a message points to, as far as it is used."""
+    """The row of MMS_CONTENTS_INFO that a message points to, as far as it is used.
 
+    `package`: SKN_FILE_NAME where BUILD_YN says that it is built.
+    """
+
+    seq: int
+    subject: str
     body: str | None
     named: tuple[NamedFile, ...]
     stated_count: int
+    package: str | None = None
     barcode: BarcodeColumns | None = None
     merged_into: int = 0
 
@@ -107,17 +119,20 @@ class Row:
         return f"Row({self.seq}, type {self.kind})"
 
 
-def judge(row: Row, now: datetime, before: timedelta) -> Outgoing | Detail:
-    """What to send, or why not. `before`: how far REQ_DATE may lie in the past."""
+def judge(row: Row, now: datetime, before: timedelta, *, multimedia: bool = False) -> Outgoing | Detail:
+    """What to send, or why not. `before`: how far REQ_DATE may lie in the past.
+
+    `multimedia`: whether there are links that take files. What is to be sent then lacks those still.
+    """
     objection = _late(row, now, before) or _numbers(row)
     if objection is not None:
         return objection
     if row.kind == MessageType.SMS:
         return _sms(row)
     if row.kind == MessageType.MMS:
-        return _long(row)
+        return _long(row, multimedia=multimedia)
     if row.kind == MessageType.BARCODE:
-        return _barcode(row)
+        return _barcode(row, multimedia=multimedia)
     if row.kind == MessageType.URL:
         return _url(row)
     return Detail.UNKNOWN_TYPE
@@ -161,33 +176,47 @@ def _url(row: Row) -> Outgoing | Detail:
     return _outgoing(row, f"{title}\n{address}", OutgoingKind.URL)
 
 
-def _long(row: Row) -> Outgoing | Detail:
-    if row.content is None:
+def _long(row: Row, *, multimedia: bool) -> Outgoing | Detail:
+    content = row.content
+    if content is None:
         return Detail.NO_CONTENT
-    if row.content.named:
-        return Detail.FILES_NOT_BUILT_YET
-    if not row.content.body:
-        return Detail.NO_TEXT
-    if not fits_body(row.content.body):
+    if content.body and not fits_body(content.body):
         return Detail.BODY_TOO_LONG
-    return _outgoing(row, row.content.body, OutgoingKind.LMS)
+    if content.named:
+        return _with_files(row, content) if multimedia else Detail.NO_MULTIMEDIA_LINK_FOR_FILES
+    if not content.body:
+        return Detail.NO_TEXT
+    return _outgoing(row, content.body, OutgoingKind.LMS, content.subject)
 
 
-def _barcode(row: Row) -> Detail:
-    """What is wrong with it; a good one waits for a link that takes multimedia messages."""
-    if row.content is None:
+def _barcode(row: Row, *, multimedia: bool) -> Outgoing | Detail:
+    content = row.content
+    if content is None:
         return Detail.NO_CONTENT
-    if row.content.barcode is None:
+    if content.body and not fits_body(content.body):
+        return Detail.BODY_TOO_LONG
+    if content.barcode is None:
         return Detail.NO_BARCODE
     try:
-        from_columns(row.content.barcode)
+        from_columns(content.barcode)
     except NoBarcodeError:
         return Detail.NO_BARCODE
-    return Detail.NOT_BUILT_YET
+    return _with_files(row, content) if multimedia else Detail.NO_MULTIMEDIA_LINK_FOR_BARCODE
 
 
-def _outgoing(row: Row, text: str, kind: OutgoingKind) -> Outgoing:
-    return Outgoing(id=str(row.seq), source=row.sender or "", destination=row.to or "", text=text, kind=kind)
+def _with_files(row: Row, content: Content) -> Outgoing:
+    return _outgoing(row, content.body or "", OutgoingKind.MMS, content.subject)
+
+
+def _outgoing(row: Row, text: str, kind: OutgoingKind, subject: str = "") -> Outgoing:
+    return Outgoing(
+        id=str(row.seq),
+        source=row.sender or "",
+        destination=row.to or "",
+        text=text,
+        kind=kind,
+        subject=subject,
+    )
 
 
 def refusal(detail: Detail, at: datetime) -> Result:
@@ -204,5 +233,7 @@ def not_accepted(outcome: SubmitOutcome, at: datetime) -> Result | None:
     if outcome.command_status is not None:
         code = submit_result(outcome.command_status)
         return Result(code=code, detail=SUBMIT_BASE + outcome.command_status, at=at)
+    if outcome.mm7_status is not None:
+        return Result(code=mm7_result(outcome.mm7_status), detail=MM7_BASE + outcome.mm7_status, at=at)
     detail = _LINK_REASONS.get(outcome.reason, Detail.LINK_REFUSED) if outcome.reason else Detail.LINK_REFUSED
     return refusal(detail, at)

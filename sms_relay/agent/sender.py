@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sms_relay.agent.admission import Admission
 from sms_relay.agent.batches import Batches
-from sms_relay.agent.checks import WITH_FILES, Row, judge, not_accepted, refusal
-from sms_relay.agent.files import fault
-from sms_relay.agent.store import Accepted, Ended, Outcome, Returned, Store
+from sms_relay.agent.checks import MULTIMEDIA, WITH_FILES, Row, judge, not_accepted, refusal
+from sms_relay.agent.contents import Contents, Files, media
+from sms_relay.agent.store import Accepted, Ended, OfTypes, Outcome, Returned, Store
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.links.choice import Choice, may_go_elsewhere
-from sms_relay.links.interface import Link, Outgoing, SubmitOutcome, SubmitStatus
+from sms_relay.links.interface import Link, Outgoing, OutgoingKind, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import Detail
 from sms_relay.npro.database import NproError, Rejected
 from sms_relay.npro.kst import KoreanClock
@@ -22,6 +23,22 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0  # between tries to write down an outcome while the database is away
 
 PartKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Lane:
+    """Rows of some types, and the links that take them: while those are down or slow, other rows go on."""
+
+    choice: Choice
+    of: OfTypes | None = None
+    in_flight: set[int] = field(default_factory=set)
+
+
+def lanes(texts: Choice, multimedia: Choice) -> list[Lane]:
+    """Where no link takes multimedia messages, the links of texts are asked for every row."""
+    if not multimedia.any:
+        return [Lane(texts)]
+    return [Lane(texts, OfTypes(MULTIMEDIA, others=True)), Lane(multimedia, OfTypes(MULTIMEDIA))]
 
 
 class Sender:
@@ -34,7 +51,9 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        choice: Choice,
+        contents: Contents,
+        texts: Choice,
+        multimedia: Choice,
         clock: KoreanClock,
         *,
         window: int,
@@ -46,9 +65,10 @@ class Sender:
     ) -> None:
         self.hint = Wakeup()
         self._settled = Wakeup()
-        self.in_flight: set[int] = set()
         self._store = store
-        self._choice = choice
+        self._contents = contents
+        self._lanes = lanes(texts, multimedia)
+        self._multimedia = multimedia.any
         self._clock = clock
         self._window = window
         self._poll_seconds = poll_seconds
@@ -62,6 +82,11 @@ class Sender:
         self._pausing = False  # a link gave a text back: not again at once
         self._outcomes: Batches[Outcome] = Batches(self._record, alone_on=Rejected)
 
+    @property
+    def in_flight(self) -> set[int]:
+        """MSG_SEQ of what has been taken and has no durable outcome yet."""
+        return {seq for lane in self._lanes for seq in lane.in_flight}
+
     async def written(self, key: PartKey) -> None:
         """Returns once the id of a part, (link, message id), is in the database if it is on its way there."""
         waiting = self._unwritten.get(key)
@@ -73,17 +98,21 @@ class Sender:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._outcomes.run())
             while True:
-                window = min(self._window, self._choice.room)  # a link that is down lends no places
-                free = window - len(self.in_flight)
-                ready = self._on_duty() and window > 0 and not self._stopping
-                ready = ready and not self._admission.quiet(self._clock.now())
-                if ready and free >= max(1, window // 4):
-                    await self._take(group, free)
+                for lane in self._lanes:
+                    await self._fill(group, lane)
                 if self._pausing:
                     self._pausing = False
                     await Wakeup().wait(self._poll_seconds)
                 else:
                     await self.hint.wait(self._poll_seconds)
+
+    async def _fill(self, group: asyncio.TaskGroup, lane: Lane) -> None:
+        window = min(self._window, lane.choice.room)  # a link that is down lends no places
+        free = window - len(lane.in_flight)
+        ready = self._on_duty() and window > 0 and not self._stopping
+        ready = ready and not self._admission.quiet(self._clock.now())
+        if ready and free >= max(1, window // 4):
+            await self._take(group, lane, free)
 
     async def drain(self, seconds: float) -> None:
         """Takes nothing more, and waits until what is on its way has its outcome, at most `seconds`."""
@@ -95,21 +124,22 @@ class Sender:
         except TimeoutError:
             _log.warning("sender: %d texts still without an outcome", len(self.in_flight))
 
-    async def _take(self, group: asyncio.TaskGroup, free: int) -> None:
+    async def _take(self, group: asyncio.TaskGroup, lane: Lane, free: int) -> None:
         try:
             if self._unsure_take:
                 await self._store.give_back(self.in_flight)
                 self._unsure_take = False
             self._unsure_take = True
-            rows = await self._store.take(free)
+            rows = await self._store.take(free, lane.of)
             self._unsure_take = False
         except NproError as error:
             _log.warning("sender: %s", error)
             return
-        self.in_flight.update(row.seq for row in rows)
+        lane.in_flight.update(row.seq for row in rows)
         objections = await self._objections(rows)
         for row in rows:
-            group.create_task(self._send(row, Returned(seq=row.seq) if objections is None else objections.get(row.seq)))
+            objection = Returned(seq=row.seq) if objections is None else objections.get(row.seq)
+            group.create_task(self._send(lane, row, objection))
 
     async def _objections(self, rows: Sequence[Row]) -> Mapping[int, Detail] | None:
         """What the owner's limits have against rows that nothing else is wrong with; None: it cannot be told now."""
@@ -122,42 +152,56 @@ class Sender:
             return None
 
     def _judge(self, row: Row, now: datetime) -> Outgoing | Detail:
-        return judge(row, now, self._before + self._admission.pause(row.requested_for, now))
+        before = self._before + self._admission.pause(row.requested_for, now)
+        return judge(row, now, before, multimedia=self._multimedia)
 
-    async def _send(self, row: Row, objection: Detail | Returned | None) -> None:
-        outcome, keys = (objection, []) if isinstance(objection, Returned) else await self._outcome(row, objection)
+    async def _send(self, lane: Lane, row: Row, objection: Detail | Returned | None) -> None:
+        if isinstance(objection, Returned):
+            outcome: Outcome = objection
+            keys: list[PartKey] = []
+        else:
+            outcome, keys = await self._outcome(lane, row, objection)
         self._pausing = self._pausing or isinstance(outcome, Returned)
         written = await self._keep(outcome, keys)
         if written:
-            self.in_flight.discard(row.seq)
+            lane.in_flight.discard(row.seq)
         self.hint.set()
         self._settled.set()
 
-    async def _outcome(self, row: Row, objection: Detail | None) -> tuple[Outcome, list[PartKey]]:
+    async def _outcome(self, lane: Lane, row: Row, objection: Detail | None) -> tuple[Outcome, list[PartKey]]:
         if row.content is not None and row.content.count != row.content.stated_count:
             _log.info(
                 "row %d: FILE_CNT says %d, the columns hold %d", row.seq, row.content.stated_count, row.content.count
             )
         judged = objection or self._judge(row, self._clock.now())
         if judged in WITH_FILES:
-            judged = await fault(row) or judged
+            judged = await self._contents.fault(row) or judged
         if isinstance(judged, Detail):
-            return Ended(seq=row.seq, result=refusal(judged, self._clock.now())), []
-        return await self._offer(row.seq, judged)
+            return self._refused(row.seq, judged)
+        files = await self._contents.files(row) if judged.kind is OutgoingKind.MMS else ()
+        if isinstance(files, Detail):
+            return self._refused(row.seq, files)
+        return await self._offer(lane.choice, row.seq, judged, files)
 
-    async def _offer(self, seq: int, outgoing: Outgoing) -> tuple[Outcome, list[PartKey]]:
+    def _refused(self, seq: int, detail: Detail) -> tuple[Outcome, list[PartKey]]:
+        return Ended(seq=seq, result=refusal(detail, self._clock.now())), []
+
+    async def _offer(self, choice: Choice, seq: int, outgoing: Outgoing, files: Files) -> tuple[Outcome, list[PartKey]]:
         """Asks one link after the other until one takes it, or answers what another would not answer differently.
 
         Of several refusals the first counts: it comes from the recipient's own carrier where that is known.
         """
         tried: list[Link] = []
         refused: SubmitOutcome | None = None
-        while (link := self._choice.best(outgoing.destination, tried)) is not None:
-            self._choice.taken(link)
+        while (link := choice.best(outgoing.destination, tried)) is not None:
+            fitted = _fitted(outgoing, files, choice, link)
+            if fitted is None:
+                return self._refused(seq, Detail.NOTHING_FOR_CARRIER)
+            choice.taken(link)
             try:
-                answer = await link.submit(outgoing)
+                answer = await link.submit(fitted)
             finally:
-                self._choice.freed(link)
+                choice.freed(link)
             if answer.status is SubmitStatus.REFUSED:
                 refused = refused or answer
             elif answer.status is not SubmitStatus.NOT_SENT:
@@ -210,3 +254,11 @@ class Sender:
         finished = await self._store.record(outcomes)
         if finished:
             self._finished(finished)
+
+
+def _fitted(outgoing: Outgoing, files: Files, choice: Choice, link: Link) -> Outgoing | None:
+    """With the files that the recipient's carrier takes; None where nothing of the message would be left."""
+    chosen = media(files, choice.network(outgoing.destination, link))
+    if files and not chosen and not outgoing.text:
+        return None
+    return replace(outgoing, media=chosen)

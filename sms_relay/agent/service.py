@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sms_relay.agent.admission import Admission, Limits
 from sms_relay.agent.checks import refusal
+from sms_relay.agent.contents import Contents, Folders
 from sms_relay.agent.lock import LockLost, sole_agent, watch
 from sms_relay.agent.mover import TableMover
 from sms_relay.agent.receiver import ErrorCodes, Receiver
@@ -43,6 +44,7 @@ class AgentConfig:
     move: bool = True
     limits: Limits = field(default_factory=Limits)
     order: tuple[OrderBy, ...] = ()
+    folders: Folders = field(default_factory=Folders)
 
 
 def nobody(_: Sequence[int]) -> None:
@@ -59,6 +61,7 @@ class Agent:
         config: AgentConfig,
         clock: KoreanClock,
         *,
+        multimedia: Sequence[Link] = (),
         finished: Callable[[Sequence[int]], None] = nobody,
         error_codes: ErrorCodes | None = None,
         directory: Directory | None = None,
@@ -68,6 +71,7 @@ class Agent:
 
         `told` is given the codes of rows that a receipt has made final, by MSG_SEQ.
         `directory` says whose customer a recipient is, for the choice among several links.
+        `multimedia`: links that take MMS, LMS and BARCODE rows; without any `links` take what they can of those.
         """
         self._database = database
         self._config = config
@@ -78,7 +82,9 @@ class Agent:
         self._admission = Admission(database, config.limits)
         self.sender = Sender(
             self._store,
+            Contents(self._store, config.folders),
             Choice(links, directory or Directory()),
+            Choice(multimedia, directory or Directory()),
             clock,
             window=config.window,
             poll_seconds=config.poll_seconds,

@@ -76,6 +76,24 @@ class Applied:
     codes: Mapping[int, ResultCode] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What became of the files of a content row; the paths of what is kept."""
+
+    content: int
+    done: bool
+    package: str | None = None
+    barcode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfTypes:
+    """Rows of these MSG_TYPEs; `others`: of every type but these."""
+
+    types: frozenset[int]
+    others: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class OrderBy:
     """A column of MSG_DATA by which due rows are taken."""
@@ -93,12 +111,12 @@ class Store:
         self._clock = clock
         self._order = tuple(order)
 
-    async def take(self, limit: int) -> list[Row]:
+    async def take(self, limit: int, of: OfTypes | None = None) -> list[Row]:
         """Claims up to `limit` due rows, oldest first: from here on they count as possibly submitted."""
         data, queue = self._database.tables.data, self._database.tables.queue
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            found = await self._due(connection, limit, now)
+            found = await self._due(connection, limit, now, of)
             if not found:
                 return []
             duplicates = await end_duplicates(connection, self._database.tables, (row.MSG_SEQ for row in found), now)
@@ -113,10 +131,12 @@ class Store:
             await connection.execute(insert(queue), [{"MSG_SEQ": seq, "TAKEN_DATE": now} for seq in seqs])
         return rows
 
-    async def _due(self, connection: AsyncConnection, limit: int, now: datetime) -> list[SqlRow[Any]]:
+    async def _due(
+        self, connection: AsyncConnection, limit: int, now: datetime, of: OfTypes | None
+    ) -> list[SqlRow[Any]]:
         data = self._database.tables.data
         found: list[SqlRow[Any]] = []
-        for statement in due_statements(data, connection.dialect.name, now, self._order):
+        for statement in due_statements(data, connection.dialect.name, now, self._order, of):
             if len(found) < limit:
                 first = claimed(statement, data, connection.dialect.name, limit - len(found))
                 found += (await connection.execute(first)).all()
@@ -235,6 +255,17 @@ class Store:
             await connection.execute(finish.where(data.c.MSG_SEQ.in_(seqs)), _result_values(result))
         return users
 
+    async def mark_built(self, built: Built) -> None:
+        """Tells the customer in the content row. Raises NproError."""
+        table = self._database.tables.contents
+        values: dict[str, object] = {"BUILD_YN": "Y" if built.done else "N"}
+        if built.done:
+            values |= {"SKN_FILE_NAME": built.package, "SKN_FILE_DATE": self._clock.now()}
+        if built.barcode is not None:
+            values["BAR_FILE_NAME"] = built.barcode
+        async with self._database.transaction() as connection:
+            await connection.execute(update(table).where(table.c.CONT_SEQ.in_([built.content])).values(values))
+
     async def recover(self, uncertain: Result, keep: Iterable[int] = ()) -> tuple[int, tuple[int, ...]]:
         """After a start: rows whose submit has no recorded outcome get `uncertain`; other rows in state 1 are due
         again.
@@ -268,15 +299,21 @@ class Store:
             await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_(taken)))
 
 
-def due_statements(data: Table, dialect: str, now: datetime, by: Sequence[OrderBy] = ()) -> tuple[Select[Any], ...]:
+def due_statements(
+    data: Table, dialect: str, now: datetime, by: Sequence[OrderBy] = (), of: OfTypes | None = None
+) -> tuple[Select[Any], ...]:
     """Reserved rows whose time has come, then those without a time, each read along the index MSG_DATA_DUE.
 
-    However many rows wait, no more than the limit is read: PostgreSQL needs REQ_DATE in the order to see that the index
-    has it, MariaDB sorts if it is there. An order of the customer's own (`by`) may have no index and cost a sort.
+    However many rows wait, no more than the limit is read, but for rows of types that are not wanted: PostgreSQL needs
+    REQ_DATE in the order to see that the index has it, MariaDB sorts if it is there. An order of the customer's own
+    (`by`) may have no index and cost a sort.
     """
     requested_for, key = data.columns["REQ_DATE"], data.columns["MSG_SEQ"]
     order = (requested_for, key) if dialect == "postgresql" else (key,)
     due = select(data).where(in_state(data, State.REQUESTED))
+    if of is not None:
+        kind = data.columns["MSG_TYPE"]
+        due = due.where(kind.not_in(sorted(of.types)) if of.others else kind.in_(sorted(of.types)))
     if by:
         wanted = (_ordered(data, one) for one in by)
         return (due.where(or_(requested_for.is_(None), requested_for <= now)).order_by(*wanted, key),)
@@ -358,11 +395,14 @@ def _content(row: SqlRow[Any]) -> Content:
         if (path := getattr(row, f"FILE_NAME{number}"))
     )
     return Content(
+        seq=row.CONT_SEQ,
+        subject=row.MMS_SUBJECT or "",
         body=row.MMS_BODY,
         named=named,
         stated_count=row.FILE_CNT,
         barcode=_barcode(row),
         merged_into=row.BAR_MERGE_FILE or 0,
+        package=row.SKN_FILE_NAME if row.BUILD_YN == "Y" else None,
     )
 
 

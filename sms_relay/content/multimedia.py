@@ -52,14 +52,20 @@ class MediaFile:
         return f"MediaFile({self.number}, {len(self.data)} bytes)"
 
 
-def check_files(files: Sequence[MediaFile]) -> None:
-    """Raises `UnsuitableError`, `TooLargeError`, `UnreadableTextError` for the first that no carrier takes."""
+def checked(files: Sequence[MediaFile]) -> tuple[MediaFile, ...]:
+    """The same, kind and network as `MediaKind` and `NETWORKS` spell them.
+
+    Raises `UnsuitableError`, `TooLargeError`, `UnreadableTextError` for the first that no carrier takes.
+    """
     for file in files:
         _check(file)
     for network in NETWORKS:
         shown = [one for one in files if _kind(one) is MediaKind.IMAGE and _network(one) in (EVERYWHERE, network)]
         if len(shown) > MOST_IMAGES:
             raise UnsuitableError(f"more than {MOST_IMAGES} pictures for one carrier")
+    return tuple(
+        MediaFile(number=file.number, kind=_kind(file).value, network=_network(file), data=file.data) for file in files
+    )
 
 
 def merged(files: Sequence[MediaFile], barcode: Barcode, number: int) -> bytes:

@@ -31,6 +31,20 @@ its sender, and another carrier is not asked to overlook it.
 """
 
 
+_ELSEWHERE_MM7 = frozenset(
+    {
+        2002,  # address error
+        2003,  # address not found: the number may be another carrier's by now
+        3000,  # server error
+        3001,  # not possible
+        4000,  # general service error
+        4005,  # service error
+        4006,  # service unavailable
+    }
+)
+"""The same of MM7."""
+
+
 class BadDirectory(ValueError):
     """A table of ported numbers cannot be read. The message names file and line, never a number."""
 
@@ -127,6 +141,16 @@ class Choice:
         self._busy = {link.name: 0 for link in self._links}
 
     @property
+    def any(self) -> bool:
+        """Whether there is a link at all, up or down."""
+        return bool(self._links)
+
+    def network(self, destination: str, link: Link) -> Carrier | None:
+        """Whose handset the recipient has: the directory's word, else the link's carrier; None: nobody knows."""
+        carrier = self._directory.carrier(destination) or link.carrier
+        return None if carrier is Carrier.OTHER else carrier
+
+    @property
     def room(self) -> int:
         """How many texts the links that are up may have on their way in all; 0: none is up."""
         return sum(link.window for link in self._links if link.connected)
@@ -162,4 +186,5 @@ def may_go_elsewhere(outcome: SubmitOutcome) -> bool:
         return True
     if outcome.status is not SubmitStatus.REFUSED:
         return False
-    return outcome.retryable or outcome.command_status in _ELSEWHERE
+    elsewhere = outcome.command_status in _ELSEWHERE or outcome.mm7_status in _ELSEWHERE_MM7
+    return outcome.retryable or elsewhere

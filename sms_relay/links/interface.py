@@ -35,20 +35,37 @@ class OutgoingKind(Enum):
     SMS = "sms"
     URL = "url"  # text is the title, and the address under it
     LMS = "lms"  # a long body; links without multimedia send it in parts
+    MMS = "mms"  # files, with or without a body; only for links that take multimedia messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """One file of a multimedia message. `content_type` without parameters: image/jpeg, text/plain (then in UTF-8), …"""
+
+    content_type: str
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Media({self.content_type!r}, {len(self.data)} bytes)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One text to a handset. `id` is the sender's own and is only used to name it in logs."""
+    """One text to a handset, or a multimedia message. `id` is the sender's own and is only used to name it in logs.
+
+    `subject` and `media`: of LMS and MMS, for links that take multimedia messages.
+    """
 
     id: str
     source: str
     destination: str
     text: str
     kind: OutgoingKind = OutgoingKind.SMS
+    subject: str = ""
+    media: tuple[Media, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Outgoing(id={self.id!r}, kind={self.kind.value}, {len(self.text)} characters)"
+        return f"Outgoing(id={self.id!r}, kind={self.kind.value}, {len(self.text)} characters, {len(self.media)} files)"
 
 
 class SubmitStatus(Enum):
@@ -85,15 +102,16 @@ class SubmitOutcome:
     """What became of one `submit`.
 
     `message_ids`: canonical ids of the parts the carrier took, in order. It is complete when ACCEPTED;
-    otherwise it holds those taken before the failure. `command_status`: the SMPP status of the refusal,
-    None where no carrier answered. `retryable`: the refusal speaks of load (throttled, queue full), and the
-    link has already tried as often as it is allowed to.
+    otherwise it holds those taken before the failure. `command_status`: the SMPP status of the refusal, and
+    `mm7_status` the MM7 StatusCode of one, each None where no such carrier answered. `retryable`: the refusal
+    speaks of load (throttled, queue full), and the link has already tried as often as it is allowed to.
     """
 
     status: SubmitStatus
     message_ids: tuple[str, ...] = ()
     parts: int = 1
     command_status: int | None = None
+    mm7_status: int | None = None
     retryable: bool = False
     reason: Reason | None = None
 
@@ -129,7 +147,9 @@ class Incoming:
 
 
 class ReceiptState(Enum):
-    """States of a message as SMPP 3.4 (5.2.28) names them, spelled as in a receipt's text."""
+    """States of a message: first those of SMPP 3.4 (5.2.28) in its order, spelled as in a receipt's text, then what
+    only MM7 tells.
+    """
 
     ENROUTE = "ENROUTE"
     DELIVERED = "DELIVRD"
@@ -139,6 +159,8 @@ class ReceiptState(Enum):
     ACCEPTED = "ACCEPTD"
     UNKNOWN = "UNKNOWN"
     REJECTED = "REJECTD"
+    REFUSED = "REFUSED"  # by the recipient
+    UNRECOGNISED = "UNRECOGNISED"  # the handset cannot take such a message
 
     @property
     def final(self) -> bool:

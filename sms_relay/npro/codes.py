@@ -12,6 +12,7 @@ from enum import Enum, IntEnum
 
 RECEIPT_BASE = 30_000
 SUBMIT_BASE = 20_000
+MM7_BASE = 40_000
 
 
 class State(IntEnum):
@@ -72,8 +73,8 @@ class ResultCode(Enum):
 class Detail(IntEnum):
     """RSLT_CODE where the agent itself speaks.
 
-    SUBMIT_BASE + SMPP command_status: the carrier refused the submit. RECEIPT_BASE + error code (or 0):
-    from the carrier's receipt.
+    SUBMIT_BASE + SMPP command_status, MM7_BASE + MM7 StatusCode: the carrier refused the submit.
+    RECEIPT_BASE + error code (or 0): from the carrier's receipt or delivery report.
     """
 
     DELIVERED = 0
@@ -84,8 +85,8 @@ class Detail(IntEnum):
     SMS_TOO_LONG = 105
     BODY_TOO_LONG = 106
     UNKNOWN_TYPE = 107
-    NOT_BUILT_YET = 108
-    FILES_NOT_BUILT_YET = 109
+    NO_MULTIMEDIA_LINK_FOR_BARCODE = 108
+    NO_MULTIMEDIA_LINK_FOR_FILES = 109
     NO_CONTENT = 110
     TOO_LATE = 111
     NOT_ENCODABLE = 112
@@ -96,6 +97,7 @@ class Detail(IntEnum):
     FILE_NOT_FOUND = 117
     FILE_TOO_LARGE = 118
     FILE_UNSUITABLE = 119
+    NOTHING_FOR_CARRIER = 120
     TEXT_BLOCKED = 201
     RECIPIENT_BLOCKED = 202
     SENDER_BLOCKED = 203
@@ -146,12 +148,30 @@ RECEIPT_RESULTS: dict[str, ResultCode] = {
     "DELETED": ResultCode.DELETED_OR_SENDER_UNREGISTERED,
     "UNDELIV": ResultCode.OTHER,
     "UNKNOWN": ResultCode.ANY_OTHER,
+    "REFUSED": ResultCode.REFUSED_BY_RECIPIENT,
+    "UNRECOGNISED": ResultCode.UNSUPPORTED_BY_HANDSET,
 }
-"""`stat:` of a receipt; whatever is not here is `z`."""
+"""`stat:` of a receipt, and what only MM7 tells; whatever is not here is `z`."""
+
+MM7_RESULTS: dict[int, ResultCode] = {
+    2001: ResultCode.DELETED_OR_SENDER_UNREGISTERED,  # operation restricted: this sender may not
+    2002: ResultCode.WRONG_NUMBER,  # address error
+    2003: ResultCode.WRONG_NUMBER,  # address not found
+    2004: ResultCode.UNSUPPORTED_BY_HANDSET,  # multimedia content refused
+    3002: ResultCode.SPAM_BY_CARRIER,  # message rejected
+    4004: ResultCode.SMSC_FORMAT,  # validation error
+    4006: ResultCode.QUEUE_FULL,  # service unavailable
+}
+"""MM7 StatusCode of a refused SubmitReq; any other of the client's errors (2xxx) is `e`, of the server's `z`."""
 
 
 def submit_result(command_status: int) -> ResultCode:
     return SUBMIT_RESULTS.get(command_status, ResultCode.SMSC_FORMAT)
+
+
+def mm7_result(status: int) -> ResultCode:
+    general = ResultCode.SMSC_FORMAT if status // 1000 == 2 else ResultCode.ANY_OTHER
+    return MM7_RESULTS.get(status, general)
 
 
 def receipt_result(state: str, error_code: str, by_error: "dict[str, ResultCode] | None" = None) -> ResultCode:

@@ -14,10 +14,13 @@ from sqlalchemy import CHAR, URL, Column, DateTime, Integer, Numeric, String
 from sqlalchemy.types import TypeEngine
 
 from sms_relay.agent.admission import Limits
+from sms_relay.agent.contents import Folders
 from sms_relay.agent.limits import MINUTES_A_DAY, QuietHours
+from sms_relay.agent.retention import Kept
 from sms_relay.agent.service import AgentConfig
 from sms_relay.agent.store import OrderBy
 from sms_relay.links.interface import Carrier
+from sms_relay.links.mm7.config import Mm7LinkConfig
 from sms_relay.links.smpp.config import SmppLinkConfig
 from sms_relay.npro.codes import ResultCode
 from sms_relay.npro.tables import OwnColumns, TableNames, Tables
@@ -27,6 +30,7 @@ from sms_relay.standalone.keys import KEYS, Standing
 from sms_relay.standalone.values import Values
 
 MOST_OWN: Final = 10
+MM7_LISTEN: Final = ("127.0.0.1", 2780)
 BATCH_SECONDS: Final = 60.0
 LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 60}
 _CHARSETS: Final = frozenset({"euc-kr", "euckr", "euc_kr", "ms949", "cp949", "ksc5601", "utf-8", "utf8", "utf8mb4"})
@@ -59,21 +63,18 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A folder whose files are deleted when they are older than `days`."""
-
-    folder: Path
-    days: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Conf:
-    """Everything the program is told. `life`: how long it goes on without link or database, None = for ever."""
+    """Everything the program is told. `life`: how long it goes on without link or database, None = for ever.
+
+    `listen`: address and port where the MMSC of `mm7` delivers its reports.
+    """
 
     database: URL
     names: TableNames
     own: OwnColumns
     link: SmppLinkConfig
+    mm7: Mm7LinkConfig | None
+    listen: tuple[str, int]
     agent: AgentConfig
     log: LogConfig
     kept: tuple[Kept, ...]
@@ -87,6 +88,7 @@ def build(lines: Mapping[str, str]) -> Conf:
     """Raises ConfRefused."""
     values = Values(lines)
     link = _link(values)
+    mm7 = _mm7(values)
     names = _names(values)
     own = _own(values)
     database = _database(values, names)
@@ -96,11 +98,13 @@ def build(lines: Mapping[str, str]) -> Conf:
         names=names,
         own=own,
         link=link,
-        agent=_agent(values, link.window, own),
+        mm7=mm7,
+        listen=_address(values, "vns_mm7_listen") or MM7_LISTEN,
+        agent=_agent(values, link.window + (mm7.window if mm7 else 0), own),
         log=_log(values),
         kept=_kept(values),
         life=timedelta(minutes=life) if life else None,
-        notice=_notice(values),
+        notice=_address(values, "vns_notice_address"),
         error_codes=_error_codes(values),
         remarks=_remarks(values),
     )
@@ -125,6 +129,26 @@ def _link(values: Values) -> SmppLinkConfig:
     except ValidationError as error:
         told = "; ".join(problem["msg"] for problem in error.errors(include_input=False, include_url=False))
         raise ConfRefused(Refusal.BAD_VALUE, f"sms_ip, smsg_id, smsg_pwd: {told}") from None
+
+
+def _mm7(values: Values) -> Mm7LinkConfig | None:
+    url = values.text("vns_mm7_url")
+    authority = values.text("vns_tls_ca")
+    settings: dict[str, Any] = {
+        "carrier": values.choice("vns_carrier", {one.value: one for one in Carrier}, Carrier.OTHER),
+        "vasp_id": values.text("vns_mm7_vasp_id") or "",
+        "vas_id": values.text("vns_mm7_vas_id") or "",
+        "service_code": values.text("vns_mm7_service_code") or "",
+        "window": values.whole("vns_mm7_window", 10, 1, 1_000),
+        "tls_ca": Path(authority) if authority else None,
+    }
+    if url is None:
+        return None
+    try:
+        return Mm7LinkConfig(url=url, **settings)
+    except ValidationError as error:
+        told = "; ".join(problem["msg"] for problem in error.errors(include_input=False, include_url=False))
+        raise ConfRefused(Refusal.BAD_VALUE, f"vns_mm7_url: {told}") from None
 
 
 def _database(values: Values, names: TableNames) -> URL:
@@ -216,6 +240,7 @@ def _agent(values: Values, window: int, own: OwnColumns) -> AgentConfig:
         receive=values.switch("receiver_switch", default=True),
         move=not any(kept_in_place),
         limits=_limits(values),
+        folders=Folders(packages=_folder(values, "sknfile_path"), barcodes=_folder(values, "barcode_files_path")),
         order=_order(values, own),
     )
 
@@ -278,8 +303,13 @@ def _kept(values: Values) -> tuple[Kept, ...]:
     return tuple(found)
 
 
-def _notice(values: Values) -> tuple[str, int] | None:
-    text = values.text("vns_notice_address")
+def _folder(values: Values, key: str) -> Path | None:
+    folder = values.text(key)
+    return Path(folder) if folder else None
+
+
+def _address(values: Values, key: str) -> tuple[str, int] | None:
+    text = values.text(key)
     if text is None:
         return None
     host, _, port = text.rpartition(":")
@@ -287,9 +317,9 @@ def _notice(values: Values) -> tuple[str, int] | None:
         address = ip_address(host.strip("[]"))
         number = int(port)
     except ValueError:
-        raise values.bad("vns_notice_address", "an IP address and a port, as 127.0.0.1:9999") from None
+        raise values.bad(key, "an IP address and a port, as 127.0.0.1:9999") from None
     if not 0 < number < 65_536:
-        raise values.bad("vns_notice_address", "an IP address and a port, as 127.0.0.1:9999")
+        raise values.bad(key, "an IP address and a port, as 127.0.0.1:9999")
     return str(address), number
 
 

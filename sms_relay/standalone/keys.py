@@ -116,13 +116,15 @@ KEYS: Final = (
     Key(
         "sknfile_path",
         "–",
-        "Folder of built multimedia packages; files older than skn_file_life_time are deleted from it.",
+        "Folder of built multimedia packages; files older than skn_file_life_time are deleted from it. Without it "
+        "nothing is kept beyond the process.",
     ),
     Key("skn_file_life_time", "0", "Days; 0: nothing is deleted."),
     Key(
         "barcode_files_path",
         "–",
-        "Folder of drawn barcodes; files older than barcode_file_life_time are deleted from it.",
+        "Folder of pictures with their barcode (BAR_FILE_NAME); files older than barcode_file_life_time are deleted "
+        "from it.",
     ),
     Key("barcode_file_life_time", "0", "Days; 0: nothing is deleted."),
     Key(
@@ -149,7 +151,23 @@ KEYS: Final = (
         "What error codes of receipts mean with this carrier, as `12:C, 21:B`: error code, RSLT_CODE2.",
     ),
     Key("vns_ucs2", "ON", "Texts that MS949 cannot write go out in UCS-2. OFF: they are refused (`f`)."),
-    Key("vns_tls_ca", "–", "File with the certificate authority of the SMSC, if it is not a well-known one."),
+    Key("vns_tls_ca", "–", "File with the certificate authority of SMSC and MMSC, if it is not a well-known one."),
+    Key(
+        "vns_mm7_url",
+        "–",
+        "The MMSC as `http://id:password@host:port/path` (`https://` for TLS): LMS, MMS and BARCODE rows go to it by "
+        "MM7. Without it LMS goes out in parts over SMPP, and rows with files end with `z`.",
+    ),
+    Key(
+        "vns_mm7_listen",
+        "127.0.0.1:2780",
+        "IP address and port at which its delivery reports are taken, at the path `/mm7/mm7`, with the same id and "
+        "password.",
+    ),
+    Key("vns_mm7_vasp_id", "the id in vns_mm7_url", "VASPID."),
+    Key("vns_mm7_vas_id", "–", "VASID."),
+    Key("vns_mm7_service_code", "–", "ServiceCode."),
+    Key("vns_mm7_window", "10", "Multimedia messages without an answer, at most."),
 )
 
 

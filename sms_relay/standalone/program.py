@@ -1,28 +1,30 @@
-"""The agent with one link and a database of its own, until SIGTERM: nothing of the platform is needed."""
+"""The agent with its links and a database of its own, until SIGTERM: nothing of the platform is needed."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 
 from sms_relay.agent.notice import Notices
+from sms_relay.agent.retention import sweeping
 from sms_relay.agent.service import Agent
 from sms_relay.agent.wakeup import Wakeup
+from sms_relay.links.interface import Link
+from sms_relay.links.mm7.link import Mm7Link
+from sms_relay.links.mm7.listener import Mm7Listener
 from sms_relay.links.smpp.link import SmppLink
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
-from sms_relay.standalone.conf import Conf, Kept, LogConfig
+from sms_relay.standalone.conf import Conf, LogConfig
 
 _log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 1.0
 LOOK_SECONDS = 1.0
-SWEEP_SECONDS = 3600.0
-DAY_SECONDS = 86_400
 
 _SEND = ("sms_relay.agent.sender", "sms_relay.agent.admission")
 _RECEIVE = ("sms_relay.agent.receiver",)
@@ -37,6 +39,7 @@ async def serve(conf: Conf, stop: asyncio.Event) -> None:
     for remark in conf.remarks:
         _log.warning("npro.conf: %s", remark)
     link = SmppLink(conf.link)
+    multimedia = [Mm7Link(conf.mm7)] if conf.mm7 else []
     database = NproDatabase.open(conf.database, names=conf.names, own=conf.own)
     with ExitStack() as stack:
         notices = stack.enter_context(Notices(*conf.notice)) if conf.notice else None
@@ -45,22 +48,28 @@ async def serve(conf: Conf, stop: asyncio.Event) -> None:
             [link],
             conf.agent,
             KoreanClock(),
+            multimedia=multimedia,
             error_codes={conf.link.carrier: dict(conf.error_codes)},
             told=notices.send if notices else None,
         )
         if conf.agent.receive:
-            link.on_receipt = agent.handle_receipt
+            links: tuple[Link, ...] = (link, *multimedia)
+            for one in links:
+                one.on_receipt = agent.handle_receipt
         try:
-            await _run(conf, link, agent, stop)
+            await _run(conf, link, multimedia, agent, stop)
         finally:
             await _close(database)
 
 
-async def _run(conf: Conf, link: SmppLink, agent: Agent, stop: asyncio.Event) -> None:
+async def _run(conf: Conf, link: SmppLink, multimedia: Sequence[Mm7Link], agent: Agent, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(link.run(), name="link"), group.create_task(agent.run(), name="agent")]
+        if multimedia:
+            tasks.append(group.create_task(Mm7Listener(multimedia, *conf.listen).run(), name="mm7-listener"))
+            tasks += [group.create_task(one.run(), name="mm7") for one in multimedia]
         if conf.kept:
-            tasks.append(group.create_task(_sweeping(conf.kept), name="sweep"))
+            tasks.append(group.create_task(sweeping(conf.kept), name="sweep"))
         if conf.life is not None:
             working = {"the gateway": lambda: link.connected, "the database": lambda: agent.on_duty}
             tasks += [group.create_task(give_up(what, up, conf.life), name=what) for what, up in working.items()]
@@ -96,28 +105,6 @@ async def give_up(
         elif now - worked_at > life.total_seconds():
             raise GaveUp(f"{what} has been away for longer than npro_life_time")
         await Wakeup().wait(look)
-
-
-async def _sweeping(kept: tuple[Kept, ...]) -> None:
-    while True:
-        for one in kept:
-            await asyncio.to_thread(sweep, one, time.time())
-        await Wakeup().wait(SWEEP_SECONDS)
-
-
-def sweep(kept: Kept, now: float) -> int:
-    """Deletes old files of one folder, neither folders in it nor what links lead to. Returns how many."""
-    deleted = 0
-    try:
-        for path in kept.folder.iterdir():
-            if not path.is_symlink() and path.is_file() and path.stat().st_mtime < now - kept.days * DAY_SECONDS:
-                path.unlink(missing_ok=True)
-                deleted += 1
-    except OSError as error:
-        _log.warning("old files of a folder cannot be deleted (%s)", type(error).__name__)
-    if deleted:
-        _log.info("%d files beyond their life time deleted", deleted)
-    return deleted
 
 
 def set_up_logging(config: LogConfig) -> None:

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from sms_relay.agent.limits import QuietHours
+from sms_relay.agent.retention import Kept, sweep
 from sms_relay.agent.store import OrderBy
 from sms_relay.links.interface import Carrier
 from sms_relay.npro.codes import ResultCode
 from sms_relay.standalone import conf as module
-from sms_relay.standalone.conf import Conf, Kept, build
+from sms_relay.standalone.conf import Conf, build
 from sms_relay.standalone.errors import ConfRefused
 from sms_relay.standalone.jdbc import translate
 from sms_relay.standalone.keys import KEYS, Key, Standing, markdown
 from sms_relay.standalone.lines import parse, read
-from sms_relay.standalone.program import GaveUp, give_up, sweep
+from sms_relay.standalone.program import GaveUp, give_up
 from sms_relay.standalone.values import Values
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "npro.md"

@@ -14,7 +14,7 @@ START = datetime(2026, 3, 1)  # noqa: DTZ001 - Korean local time
 
 
 def a_row(text: str = "대출 상담", *, userdata: int | None = 7, body: str | None = None) -> Row:
-    content = Content(body=body, named=(), stated_count=1) if body else None
+    content = Content(seq=1, subject="", body=body, named=(), stated_count=1) if body else None
     return Row(
         seq=1,
         userdata=userdata,

@@ -12,10 +12,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 
+from sms_relay.links.early import EarlyReceipts
 from sms_relay.links.interface import Incoming, IncomingHandler, Receipt, ReceiptHandler, TryLater
 from sms_relay.links.quiet import Quiet
 from sms_relay.links.smpp.config import SmppLinkConfig
-from sms_relay.links.smpp.early import EarlyReceipts
 from sms_relay.links.smpp.parts import Gathered, Part, PartKey, PartStore
 from sms_relay.links.smpp.pdu import Message, Status, Tag
 from sms_relay.links.smpp.receipts import ReceiptHabits, is_receipt, parse_receipt

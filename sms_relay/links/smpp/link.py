@@ -7,6 +7,7 @@ import random
 import ssl
 from dataclasses import dataclass
 
+from sms_relay.links.early import EarlyReceipts
 from sms_relay.links.interface import (
     Carrier,
     IncomingHandler,
@@ -16,12 +17,12 @@ from sms_relay.links.interface import (
     SubmitOutcome,
     SubmitStatus,
 )
+from sms_relay.links.pace import Pace
 from sms_relay.links.quiet import Quiet
 from sms_relay.links.smpp import pdu
 from sms_relay.links.smpp.config import SmppLinkConfig
-from sms_relay.links.smpp.early import EarlyReceipts
 from sms_relay.links.smpp.inbound import Handlers, Inbound
-from sms_relay.links.smpp.outbound import Composer, Pace
+from sms_relay.links.smpp.outbound import Composer
 from sms_relay.links.smpp.parts import PartStore
 from sms_relay.links.smpp.pdu import Status
 from sms_relay.links.smpp.receipts import canonical_id

@@ -29,9 +29,9 @@ _FIELD: Final = re.compile(
     re.IGNORECASE,
 )
 _TEXT: Final = re.compile(r"\btext\s*[:=]", re.IGNORECASE)
-_STATES: Final = {state.value: state for state in ReceiptState}
+_STATES: Final = tuple(ReceiptState)[:8]  # message_state 1 ENROUTE … 8 REJECTED
 _STATE_WORDS: Final = {
-    **_STATES,
+    **{state.value: state for state in _STATES},
     "DELIVERED": ReceiptState.DELIVERED,
     "DELIVERD": ReceiptState.DELIVERED,
     "UNDELIVERABLE": ReceiptState.UNDELIVERABLE,
@@ -39,7 +39,7 @@ _STATE_WORDS: Final = {
     "ACCEPTED": ReceiptState.ACCEPTED,
     "REJECTED": ReceiptState.REJECTED,
 }
-_STATE_NUMBERS: Final = dict(enumerate(ReceiptState, start=1))  # message_state 1 ENROUTE … 8 REJECTED
+_STATE_NUMBERS: Final = dict(enumerate(_STATES, start=1))
 
 _ESM_TYPE: Final = 0x3C
 _ESM_RECEIPT: Final = 0x04

@@ -1,0 +1,3 @@
+"""MM7 (3GPP TS 23.140, SOAP with MIME over HTTP): a link that takes multimedia messages. The only package that knows
+the protocol.
+"""
