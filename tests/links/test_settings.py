@@ -74,3 +74,19 @@ def test_prefixes_and_error_codes_that_cannot_be(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
         RelaySettings()
+
+
+def test_mm7_links_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert RelaySettings().multimedia() == ()
+    monkeypatch.setenv("VNS_MM7_URL", "https://vasp:pw@mmsc.example/mm7")
+    monkeypatch.setenv("VNS_MM7_CARRIER", "KTF")
+    (link,) = RelaySettings().multimedia()
+    assert (link.name, link.user, link.tls, link.carrier) == ("mm7", "vasp", True, Carrier.KTF)
+    assert RelaySettings().listen() == ("127.0.0.1", 2780)
+    assert "pw@" not in repr(RelaySettings())
+    monkeypatch.setenv("VNS_MM7_LINKS", '[{"name": "smpp", "url": "http://a:b@c/"}]')
+    with pytest.raises(ValueError, match="same name"):
+        RelaySettings().multimedia()
+    monkeypatch.setenv("VNS_MM7_LISTEN", "2780")
+    with pytest.raises(ValueError, match="an address and a port"):
+        RelaySettings()

@@ -13,6 +13,7 @@ from sms_relay.agent.limits import QuietHours
 from sms_relay.agent.retention import Kept, sweep
 from sms_relay.agent.store import OrderBy
 from sms_relay.links.interface import Carrier
+from sms_relay.links.mm7.config import Mm7LinkConfig
 from sms_relay.npro.codes import ResultCode
 from sms_relay.standalone import conf as module
 from sms_relay.standalone.conf import Conf, build
@@ -33,6 +34,14 @@ LEAST = {
     "db_userid": "npro",
 }
 POSTGRES = {"db_name": "POSTGRESQL", "db_url": "jdbc:postgresql://db/sms"}
+
+MM7 = {"vns_mm7_url": "http://vasp:pw@10.0.0.2:8080/mm7"}
+
+
+def mm7(conf: Conf) -> Mm7LinkConfig:
+    assert conf.mm7 is not None
+    return conf.mm7
+
 
 EFFECTS: list[tuple[str, dict[str, str], Callable[[Conf], object], object]] = [
     ("sms_ip", {"sms_ip": "10.0.0.9"}, lambda c: c.link.host, "10.0.0.9"),
@@ -127,6 +136,12 @@ EFFECTS: list[tuple[str, dict[str, str], Callable[[Conf], object], object]] = [
     ),
     ("vns_ucs2", {"vns_ucs2": "OFF"}, lambda c: c.link.ucs2, False),
     ("vns_tls_ca", {"vns_tls_ca": "ca.pem"}, lambda c: c.link.tls_ca, Path("ca.pem")),
+    ("vns_mm7_url", MM7, lambda c: c.mm7 and (c.mm7.target, c.mm7.user), ("http://10.0.0.2:8080/mm7", "vasp")),
+    ("vns_mm7_listen", {**MM7, "vns_mm7_listen": "127.0.0.9:81"}, lambda c: c.listen, ("127.0.0.9", 81)),
+    ("vns_mm7_vasp_id", {**MM7, "vns_mm7_vasp_id": "V"}, lambda c: mm7(c).vasp_id, "V"),
+    ("vns_mm7_vas_id", {**MM7, "vns_mm7_vas_id": "S"}, lambda c: mm7(c).vas_id, "S"),
+    ("vns_mm7_service_code", {**MM7, "vns_mm7_service_code": "C"}, lambda c: mm7(c).service_code, "C"),
+    ("vns_mm7_window", {**MM7, "vns_mm7_window": "7"}, lambda c: (mm7(c).window, c.agent.window), (7, 57)),
     ("que_path", {"que_path": "/q"}, lambda c: c.remarks[0].startswith("que_path has no effect"), True),
     ("temp_path", {"temp_path": "/t"}, lambda c: len(c.remarks), 1),
 ]
@@ -202,6 +217,8 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
     ({"db_max_count": "1", "db_index.1": "SHOP"}, "conf_bad_value", "db_index.1"),
     ({"db_orderby": "1; drop table x"}, "conf_bad_value", "db_orderby"),
     ({"vns_notice_address": "localhost:99"}, "conf_bad_value", "vns_notice_address"),
+    ({"vns_mm7_url": "http://10.0.0.2/"}, "conf_bad_value", "vns_mm7_url"),
+    ({"vns_mm7_listen": "here:80"}, "conf_bad_value", "vns_mm7_listen"),
     ({"vns_error_codes": "12:0"}, "conf_bad_value", "vns_error_codes"),
 ]
 
