@@ -2,7 +2,8 @@
 
 The tables are filled in a database of their own, as they would stand after a month: bindings by COPY, since each number
 is encrypted for its row, texts and calls by PostgreSQL itself. Every page is then asked for over HTTP from a real API
-process, its later pages and searches too; `p95_ms` is the 95th percentile of the slowest page.
+process, its later pages and searches too, and the charts of a day once from each of some new processes, which have
+counted nothing yet; `p95_ms` is the 95th percentile of the slowest page.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from vns.numbering.rules import digits_of, parse
 from vns.pools.occupancy import Occupancy
 from vns.pools.rules import NewPool, Service
 from vns.pools.service import Pools
+from vns.senders.service import number_context
 from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.migrate import upgrade
@@ -41,8 +43,10 @@ TEXTS: Final = 5_000_000
 CALLS: Final = 1_000_000
 FIRST: Final = 50_410_000_000  # the key of 0504-1000-0000
 DAYS: Final = 30
+SENDERS: Final = 20_000  # sender numbers
 RARE: Final = 100  # bindings that a call consumed: what a search by status has to find among the others
 ROUNDS, ROUNDS_QUICK = 60, 15
+FIRST_LOOKS, FIRST_LOOKS_QUICK = 10, 3
 COLUMNS: Final = [
     "id",
     "tenant_id",
@@ -58,6 +62,19 @@ COLUMNS: Final = [
     "ends_at",
     "created_at",
     "ended_at",
+]
+
+SENDER_COLUMNS: Final = [
+    "id",
+    "tenant_id",
+    "number",
+    "number_index",
+    "number_masked",
+    "status",
+    "method",
+    "verified_at",
+    "expires_at",
+    "created_at",
 ]
 
 # Ids sort by time. One tenant in ten is another.
@@ -94,6 +111,13 @@ def run(quick: bool) -> Result:
         environment = {"VNS_DATABASE_URL": url, "VNS_KEYS_FILE": str(keys_file)}
         with bench_servers.api(place, port, environment, "console"):
             times = _measured(f"http://127.0.0.1:{port}/console", token, ROUNDS_QUICK if quick else ROUNDS)
+        first_looks = []
+        for number in range(FIRST_LOOKS_QUICK if quick else FIRST_LOOKS):
+            port = bench_servers.free_port()
+            with bench_servers.api(place, port, environment, f"first-{number}"):
+                first_looks.append(_first_look(f"http://127.0.0.1:{port}/console", token))
+    times["traffic, first look of a process"] = first_looks
+    _tell(f"traffic, first look: median {statistics.median(first_looks):.1f} ms, highest {max(first_looks):.1f} ms")
     return _result(times)
 
 
@@ -133,6 +157,15 @@ def _measured(base: str, token: str, rounds: int) -> dict[str, list[float]]:
     return times
 
 
+def _first_look(base: str, token: str) -> float:
+    """Milliseconds of the charts in a process that has answered nothing but a page without counts."""
+    with httpx.Client(timeout=120, cookies={"vns_console": token}) as client:
+        client.get(f"{base}/keys?tenant=mall").raise_for_status()
+        begun = time.perf_counter()
+        client.get(f"{base}/traffic?tenant=mall").raise_for_status()
+        return (time.perf_counter() - begun) * 1000
+
+
 def _pages(client: httpx.Client, base: str) -> dict[str, str]:
     vn, nobodys = digits_of(FIRST + 4242), digits_of(FIRST + BINDINGS + 77)
     pages = {
@@ -150,12 +183,16 @@ def _pages(client: httpx.Client, base: str) -> dict[str, str]:
         "messages by a number without any": f"/messages?tenant=mall&number={nobodys}",
         "traffic": "/traffic?tenant=mall",
         "pools": "/pools?tenant=mall",
+        "sender numbers": "/senders?tenant=mall",
+        "sender numbers, oldest first": "/senders?tenant=mall&order=oldest",
+        "accounts": "/accounts?tenant=mall",
+        "certificates": "/reviews",
         "audit": "/audit?tenant=mall",
         "audit of all": "/audit",
         "keys": "/keys?tenant=mall",
         "tenants": "/tenants",
     }
-    for name in ("bindings", "calls", "messages", "bindings released"):
+    for name in ("bindings", "calls", "messages", "bindings released", "sender numbers"):
         pages[f"{name}, page 5"] = _later(client, base, pages[name], 4)
     return pages
 
@@ -187,6 +224,10 @@ async def _seed(url: str, keyring: KeyRing) -> str:
         mall, small, operator = tenants
         async with database.connection() as connection:
             await _fill(connection, keyring, (mall.id, small.id), pool.id)
+            _tell(f"{SENDERS:,} sender numbers")
+            numbers = _sender_numbers(keyring, mall.id)
+            await connection.copy_records_to_table("sender_numbers", records=numbers, columns=SENDER_COLUMNS)
+            await connection.execute("analyze sender_numbers")
         _tell("counting pools")
         await Occupancy(database, clock).take()
         users = Users(database, keyring, clock)
@@ -259,6 +300,26 @@ def _bindings(keyring: KeyRing, tenants: tuple[UUID, UUID], pool_id: UUID) -> It
             forever if live else created,
             created,
             None if live else created,
+        )
+
+
+def _sender_numbers(keyring: KeyRing, tenant_id: UUID) -> Iterator[tuple[object, ...]]:
+    """Two of three are proven."""
+    now = datetime.now(UTC)
+    for place in range(SENDERS):
+        sender_id, number = uuids.uuid7(), parse(f"02{20_000_000 + place}")
+        proven = place % 3 > 0
+        yield (
+            sender_id,
+            tenant_id,
+            keyring.encrypt(number.digits, context=number_context(sender_id)),
+            keyring.index(number.digits),
+            number.masked,
+            "verified" if proven else "waiting",
+            "call" if proven else None,
+            now if proven else None,
+            now + timedelta(days=365) if proven else None,
+            now,
         )
 
 

@@ -33,6 +33,7 @@ async def test_texts_by_hour_and_outcome(world: World) -> None:
             )
     counted = await messages.by_hour(world.mall, now - timedelta(days=30), now + timedelta(seconds=1))
     assert now - timedelta(hours=300) < now - LONGEST
+    assert [(one.hour, one.outcome) for one in counted] == sorted((one.hour, one.outcome) for one in counted)
     found = {(one.hour, one.outcome): one.count for one in counted}
     assert found == {
         (hour, "delivered"): 1,

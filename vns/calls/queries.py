@@ -143,10 +143,11 @@ select id, binding_id, vn, direction, from_masked, to_masked, result, cause, han
  limit $7
 """
 
-# The ids sort by time: the index of the tenant's rows is read from the first id on.
+# The ids sort by time: the index of the tenant's rows is read from the first id on. Not in order: PostgreSQL would sort
+# each row of a day on disk, in half as much time again as it takes to count them.
 BY_HOUR = """
 select date_bin('1 hour', arrived_at, '2000-01-01 00:00+00') as hour, result as outcome, count(*) as count
   from calls
  where tenant_id = $1 and id >= $2 and arrived_at >= $3 and arrived_at < $4
- group by 1, 2 order by 1, 2
+ group by 1, 2
 """

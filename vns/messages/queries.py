@@ -222,10 +222,11 @@ returning tenant_id, number, proof, proof_until
 """
 DELETE_RELAY_NUMBER = "delete from relay_numbers where tenant_id = $1 returning number"
 
-# The ids sort by time: the index of the tenant's rows is read from the first id on.
+# The ids sort by time: the index of the tenant's rows is read from the first id on. Not in order: PostgreSQL would sort
+# each row of a day on disk, in half as much time again as it takes to count them.
 BY_HOUR = """
 select date_bin('1 hour', received_at, '2000-01-01 00:00+00') as hour, status as outcome, count(*) as count
   from messages
  where tenant_id = $1 and id >= $2 and received_at >= $3 and received_at < $4
- group by 1, 2 order by 1, 2
+ group by 1, 2
 """

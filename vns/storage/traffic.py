@@ -28,7 +28,11 @@ def first_id(moment: datetime) -> UUID:
 async def hourly(
     connection: asyncpg.Connection, statement: str, tenant_id: UUID, since: datetime, until: datetime
 ) -> list[HourCount]:
-    """`statement` takes tenant, first id, since, until, in this order; at most LONGEST is looked at."""
+    """`statement` takes tenant, first id, since, until, in this order; at most LONGEST is looked at.
+
+    In the order of hours and outcomes, in whichever the statement has them.
+    """
     since = max(since, until - LONGEST)
     rows = await connection.fetch(statement, tenant_id, first_id(since - _EARLIER), since, until)
-    return [HourCount(hour=row["hour"], outcome=row["outcome"], count=row["count"]) for row in rows]
+    counted = [HourCount(hour=row["hour"], outcome=row["outcome"], count=row["count"]) for row in rows]
+    return sorted(counted, key=lambda one: (one.hour, one.outcome))
