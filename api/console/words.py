@@ -91,6 +91,20 @@ SENDER_METHODS: Final = {
     "exempt": "예외 적용",
     "manager": "담당자",
 }
+CALL_STATUSES: Final = {  # of verification calls; those that failed have a reason
+    "queued": "전화를 걸 준비를 하고 있습니다.",
+    "calling": "전화를 걸고 있습니다. 받아서 6자리 인증번호를 들어 주세요.",
+    "completed": "인증번호를 읽어 드렸습니다. 들은 인증번호를 입력해 주세요.",
+}
+CALL_FAILURES: Final = {
+    "busy": "통화 중이어서 인증번호를 전하지 못했습니다. 통화를 마친 뒤 인증 전화를 다시 받아 주세요.",
+    "no_answer": "전화를 받지 않았습니다. 받을 수 있을 때 인증 전화를 다시 받아 주세요. "
+    "ARS나 팩스가 받는 번호라면 서류로 인증해 주세요.",
+    "unreachable": "이 번호에 연결할 수 없었습니다. 번호가 맞는지, 착신이 정지되지 않았는지 확인해 주세요. "
+    "계속 연결되지 않으면 서류로 인증해 주세요.",
+    "hung_up_early": "인증번호를 다 듣기 전에 전화가 끊겼습니다. 인증 전화를 다시 받아 끝까지 들어 주세요.",
+    "expired": "5분 안에 전화를 걸지 못했습니다. 잠시 뒤 다시 받아 주시고, 계속되면 고객센터로 연락해 주세요.",
+}
 MANAGER_STATUSES: Final = {
     "draft": "작성 중",
     "waiting": "승인대기",

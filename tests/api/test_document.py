@@ -40,7 +40,7 @@ PATHS = {
     "/v1/sender-numbers/download": {"get"},
     "/v1/sender-numbers/accounts": {"get"},
     "/v1/sender-numbers/{sender_id}": {"get", "delete"},
-    "/v1/sender-numbers/{sender_id}/verification": {"post"},
+    "/v1/sender-numbers/{sender_id}/verification": {"get", "post"},
     "/v1/sender-numbers/{sender_id}/confirm": {"post"},
     "/v1/sender-documents": {"get", "post"},
     "/v1/sender-documents/{document_id}": {"get"},

@@ -10,6 +10,7 @@ from openpyxl import Workbook, load_workbook
 from tests.api.conftest import COURIER, MALL, OPERATOR, OTHER_MALL, Platform
 from tests.senders.codes import last_code
 from vns.senders.rules import Policy, Proof
+from vns.verifications.rules import Failure, Outcome
 
 PATH, MOBILE, LANDLINE = "/v1/sender-numbers", "010-7777-8888", "02-1234-5678"
 
@@ -90,6 +91,27 @@ async def test_a_landline_is_called_once_at_a_time(platform: Platform) -> None:
     assert (await platform.post(f"{PATH}/{own}/verification", None)).status_code == 200
     again = await platform.post(f"{PATH}/{own}/verification", None)
     assert (again.status_code, again.json()["code"]) == (409, "call_under_way")
+
+
+async def test_why_a_call_failed_is_told_to_its_own_tenant(platform: Platform) -> None:
+    own = await registered(platform, LANDLINE)
+    path = f"{PATH}/{own}/verification"
+    assert (await platform.get(path)).status_code == 404
+    await platform.post(path, None)
+    assert (await platform.get(path)).json()["status"] == "queued"
+    services = platform.services
+    verifications = services.proving._verifications
+    claim = await verifications.claim("a")
+    assert claim is not None
+    ended = Outcome(id=claim.id, attempt=claim.attempt, ended_at=platform.clock.now(), failure=Failure.NO_ANSWER)
+    await verifications.finish("a", ended)
+    told = (await platform.get(path)).json()
+    assert (told["status"], told["reason"], told["ended_at"]) == ("failed", "no_answer", "2026-03-01T12:00:00Z")
+    assert (await platform.get(path, key=OTHER_MALL)).status_code == 404
+    platform.clock.move(seconds=1)
+    await platform.ask("DELETE", f"{PATH}/{own}")
+    again = await registered(platform, LANDLINE)
+    assert (await platform.get(f"{PATH}/{again}/verification")).status_code == 404, "that was the former registration's"
 
 
 @pytest.mark.parametrize("kind", ["json", "text", "xlsx"])

@@ -8,6 +8,8 @@ from tests.console.browsing import Site, faultless, logged_in
 from tests.sender_file import SenderFile
 from vns.senders.rules import Policy, Proof, Status
 from vns.senders.service import Senders
+from vns.verifications.rules import Failure, Outcome
+from vns.verifications.service import Verifications
 
 CERTIFICATE = b"%PDF-1.4\n% the certificate of subscription\n%%EOF\n"
 YELLOW = "rgb(255, 236, 138)"
@@ -134,6 +136,23 @@ async def test_a_certificate_is_uploaded_read_and_decided_on(site: Site) -> None
     await page.get_by_text("심사를 기다리는 서류가 없습니다").wait_for()
     await page.close()
     await site.audited([f"sender.{act}" for act in ("document_uploaded", "document_read", "rejected", "verified")])
+
+
+async def test_why_a_call_failed_is_shown_while_the_page_stands(site: Site) -> None:
+    page = await logged_in(site, "sender_manager")
+    await page.goto(f"{site.api.url}/console/senders")
+    await register(page, "02-555-0300")
+    await page.get_by_role("button", name="인증 전화 받기").click()
+    await page.get_by_text("전화를 걸 준비를 하고 있습니다").wait_for()
+    calls = Verifications(site.world.db, site.world.keyring, site.world.clock)
+    claim = await calls.claim("a")
+    assert claim is not None
+    await page.get_by_text("전화를 걸고 있습니다").wait_for()
+    now = site.world.clock.now()
+    await calls.finish("a", Outcome(id=claim.id, attempt=claim.attempt, ended_at=now, failure=Failure.NO_ANSWER))
+    await page.get_by_text("전화를 받지 않았습니다").wait_for()
+    await faultless(page, "sender-call-failed")
+    await page.close()
 
 
 async def test_accounts_that_share_the_numbers(site: Site) -> None:

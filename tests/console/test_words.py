@@ -11,6 +11,8 @@ from vns.senders.evidence import Paper
 from vns.senders.manager_rules import ManagerStatus
 from vns.senders.rules import Method, Status
 from vns.users.rules import Role
+from vns.verifications.rules import Failure
+from vns.verifications.rules import Status as CallStatus
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,8 @@ from vns.users.rules import Role
         pytest.param(set(Status) - {Status.REMOVED}, words.SENDER_STATUSES, id="states of a number"),
         pytest.param(set(ManagerStatus) - {ManagerStatus.ENDED}, words.MANAGER_STATUSES, id="states of a manager"),
         pytest.param(set(Paper), words.PAPERS, id="kinds of papers"),
+        pytest.param(set(CallStatus) - {CallStatus.FAILED}, words.CALL_STATUSES, id="states of a call"),
+        pytest.param(set(Failure), words.CALL_FAILURES, id="why a call failed"),
         pytest.param(set(Fault), words.SENDER_FAULTS, id="what is wrong with a row"),
         pytest.param(set(Role), words.ROLES, id="roles"),
     ],

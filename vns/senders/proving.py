@@ -10,6 +10,7 @@ from vns.senders.service import Senders
 from vns.senders.texting import CodeTexts
 from vns.storage.clock import Clock
 from vns.storage.database import Database
+from vns.verifications.rules import VerificationCall
 from vns.verifications.service import Verifications
 from vns.verifications.settings import VerificationSettings
 
@@ -41,3 +42,8 @@ class Proving:
         async with self._db.transaction() as connection:
             await self._texts.send(connection, tenant_id, number, code_text(code))
         return expecting
+
+    async def last_call(self, tenant_id: UUID, sender_id: UUID) -> VerificationCall | None:
+        """The newest call that was to prove the number, and what became of it. Raises NotFound."""
+        found = await self._senders.get(tenant_id, sender_id)
+        return await self._verifications.last(tenant_id, parse(found.number or ""), found.created_at)

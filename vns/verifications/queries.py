@@ -19,6 +19,11 @@ NOTIFY = "select pg_notify($1, '')"
 
 SELECT = f"select {_FIELDS} from verification_calls where id = $1"
 
+LAST = f"""
+select {_FIELDS} from verification_calls
+ where tenant_id = $1 and number_index = $2 and requested_at >= $3 order by requested_at desc limit 1
+"""
+
 # One call for one bridge: others skip it, unless its claim has run out with nobody telling how it went.
 CLAIM = """
 update verification_calls

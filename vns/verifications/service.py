@@ -111,6 +111,12 @@ class Verifications:
             raise NotFound("no such verification call")
         return _call(row)
 
+    async def last(self, tenant_id: UUID, number: PhoneNumber, since: datetime) -> VerificationCall | None:
+        """The newest call to `number` that the tenant has asked for since then."""
+        async with self._db.connection() as connection:
+            row = await connection.fetchrow(queries.LAST, tenant_id, self._keyring.index(number.digits), since)
+        return _call(row) if row else None
+
     async def claim(self, bridge: str) -> Claim | None:
         """The next call that `bridge` is to make, for itself alone during CLAIM; None: there is nothing to do.
 

@@ -151,6 +151,11 @@ def _line(one: SenderNumber) -> tuple[str, ...]:
 
 
 async def one(visit: Visit) -> Response:
+    """Also what became of the call alone, as a fragment."""
+    if visit.asked("rows"):
+        sender_id = identifier(visit.request.path_params["id"])
+        call = await visit.services.proving.last_call(visit.about.id, sender_id)
+        return visit.page("parts/sender_call.html", call=call)
     return await one_number(visit)
 
 
@@ -164,6 +169,8 @@ async def one_number(visit: Visit, *, status: int = 200, error: str | None = Non
         sender=sender,
         mobile=parse(sender.number or "").kind is NumberKind.MOBILE,
         until=await visit.services.senders.code_until(visit.about.id, sender_id),
+        call=await visit.services.proving.last_call(visit.about.id, sender_id),
+        live=visit.link(f"/senders/{sender_id}", rows=1),
         documents=await visit.services.documents.list(visit.about.id, sender_id) if shows_documents else (),
         error=error,
     )

@@ -25,6 +25,7 @@ from api.routes.senders.schemas import (
     SenderNumbersOut,
     SenderSearch,
     Sort,
+    VerificationCallOut,
     sheet_row,
 )
 from api.security import SendersReader, SendersWriter
@@ -193,6 +194,21 @@ async def verify_sender_number(request: Request, principal: SendersWriter, sende
     if until is None:  # confirmed, or removed, between the two
         raise errors.NotFound("no such sender number, or its code was used already")
     return CodeSent(sender_number=SenderNumberOut.of(sent), code_expires_at=until)
+
+
+@router.get(
+    "/{sender_id}/verification",
+    operation_id="getSenderNumberVerification",
+    summary="What became of the newest call that was to speak the code",
+    responses=problems(errors.NotFound),
+)
+async def get_sender_number_verification(
+    request: Request, principal: SendersReader, sender_id: UUID
+) -> VerificationCallOut:
+    found = await services_of(request).proving.last_call(principal.tenant_id, sender_id)
+    if found is None:
+        raise errors.NotFound("the number was not called")
+    return VerificationCallOut.of(found)
 
 
 @router.post(

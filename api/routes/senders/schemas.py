@@ -11,6 +11,8 @@ from api.wire import Cursor, Digits, In, Number, Out, PageSize, moment
 from vns.senders.bulk import Fault, Row
 from vns.senders.rules import MAX_LABEL, Method, SenderNumber, Status
 from vns.sheets import MAX_CELL
+from vns.verifications.rules import Failure, VerificationCall
+from vns.verifications.rules import Status as CallStatus
 
 MOST_AT_ONCE: Final = 1_000  # numbers in JSON; a file holds more
 
@@ -179,6 +181,42 @@ class CodeSent(Out):
             ]
         }
     )
+
+
+class VerificationStatus(StrEnum):
+    """Under a name of its own: the document has other states."""
+
+    QUEUED = CallStatus.QUEUED.value
+    CALLING = CallStatus.CALLING.value
+    COMPLETED = CallStatus.COMPLETED.value
+    FAILED = CallStatus.FAILED.value
+
+
+class VerificationCallOut(Out):
+    """The newest call that was to speak the number's code, and what became of it."""
+
+    status: VerificationStatus
+    reason: Failure | None = Field(
+        description="Why the code was not heard; `hung_up_early`: before it had been spoken once; `expired`: nobody "
+        "made the call in time."
+    )
+    spoken: int = Field(ge=0, description="How often the whole code was heard.")
+    attempts: int = Field(ge=0)
+    requested_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, one: VerificationCall) -> "VerificationCallOut":
+        return cls(
+            status=VerificationStatus(one.status),
+            reason=one.reason,
+            spoken=one.spoken,
+            attempts=one.attempts,
+            requested_at=one.requested_at,
+            answered_at=one.answered_at,
+            ended_at=one.ended_at,
+        )
 
 
 def sheet_row(one: SenderNumber) -> tuple[str, ...]:
