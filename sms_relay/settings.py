@@ -209,7 +209,7 @@ class TextSettings(BaseSettings):
     )
 
     def folders(self) -> Folders:
-        return Folders(packages=self.sknfile_path, barcodes=self.barcode_files_path)
+        return Folders.of(self.sknfile_path, self.barcode_files_path)
 
     def kept(self) -> tuple[Kept, ...]:
         """Folders from which old files are deleted."""

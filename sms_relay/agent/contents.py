@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from sms_relay.agent.checks import Content, NamedFile, Row
 from sms_relay.agent.store import Built, Store
@@ -48,10 +49,14 @@ Files = tuple[MediaFile, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
-    """Where packages and pictures with barcodes are kept; None: they are not."""
+    """Where packages and pictures with barcodes are kept; None: they are not. Customers are told full paths."""
 
     packages: Path | None = None
     barcodes: Path | None = None
+
+    @classmethod
+    def of(cls, packages: Path | None, barcodes: Path | None) -> Self:
+        return cls(packages=packages and packages.absolute(), barcodes=barcodes and barcodes.absolute())
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,7 +240,7 @@ def _agent(values: Values, window: int, own: OwnColumns) -> AgentConfig:
         receive=values.switch("receiver_switch", default=True),
         move=not any(kept_in_place),
         limits=_limits(values),
-        folders=Folders(packages=_folder(values, "sknfile_path"), barcodes=_folder(values, "barcode_files_path")),
+        folders=Folders.of(_folder(values, "sknfile_path"), _folder(values, "barcode_files_path")),
         order=_order(values, own),
     )
 

@@ -239,3 +239,8 @@ async def test_a_report_makes_the_row_final(database: NproDatabase, multimedia: 
 def test_what_is_no_package(raw: bytes) -> None:
     with pytest.raises(BadPackageError):
         unpacked(raw)
+
+
+def test_customers_are_told_full_paths() -> None:
+    folders = Folders.of(Path("skn"), None)
+    assert (folders.packages, folders.barcodes) == (Path.cwd() / "skn", None)
