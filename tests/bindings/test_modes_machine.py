@@ -233,9 +233,8 @@ class ModesMachine(RuleBasedStateMachine):
         self.run(self.world.bindings.release(self.world.mall, known.id))
         if self.live(known):
             known.ends_at = self.now
-            for place, (holder, until) in list(self.taken.items()):
-                if holder is known and until > self.now:  # also where a party that was replaced still rests
-                    self.taken[place] = (known, rest(self.now))
+            for place in known.places():  # a party that was replaced rests since then
+                self.taken[place] = (known, rest(self.now))
 
     @rule(known=bindings, real=st.none() | people, peer=st.none() | people, team=st.none() | teams)
     def change(self, known: Known, real: str | None, peer: str | None, team: list[str] | None) -> None:
