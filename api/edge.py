@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import HttpMetrics
@@ -30,10 +31,10 @@ class Edge:
     def __init__(
         self, app: ASGIApp, *, max_body_bytes: int, metrics: HttpMetrics, larger: Mapping[str, int] | None = None
     ) -> None:
-        """`larger`: limits of paths that take more than `max_body_bytes`."""
+        """`larger`: limits of paths, as routes write them, that take more than `max_body_bytes`."""
         self._app = app
         self._limit = max_body_bytes
-        self._larger = larger or {}
+        self._larger = [(compile_path(path)[0], longest) for path, longest in (larger or {}).items()]
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,9 +69,12 @@ class Edge:
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-        left = self._larger.get(scope["path"], self._limit)
+        left = self._limit
         if length is not None and length.isdigit() and int(length) <= left:
             return receive  # the server reads no more than was announced
+        left = next((longest for path, longest in self._larger if path.match(scope["path"])), left)
+        if length is not None and length.isdigit() and int(length) <= left:
+            return receive
 
         async def counted() -> Message:
             nonlocal left

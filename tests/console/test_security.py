@@ -61,6 +61,15 @@ async def test_every_form_needs_the_token_of_its_session(console: Console) -> No
     assert good.status_code == 403, "the browser says that another site sent it"
 
 
+async def test_pages_that_take_files_take_larger_bodies_and_others_do_not(console: Console) -> None:
+    browser = await console.login(Role.MALL_ADMIN)
+    for page in PAGES:
+        if page.method != "POST" or page.needs not in PERMISSIONS[Role.MALL_ADMIN]:
+            continue  # refused before the body is read
+        answer = await browser.post(address(page), files={"file": ("a.pdf", bytes(1_100_000), "application/pdf")})
+        assert (answer.status_code == 413) is not page.uploads, (page.path, answer.status_code)
+
+
 async def test_headers_of_pages_errors_and_files(console: Console) -> None:
     browser = await console.login(Role.MALL_ADMIN)
     for path in ("/bindings", "/nothing", "/static/console.css", "/orders/sample"):
