@@ -11,7 +11,7 @@ from cli.output import compact, fields, table
 from cli.running import Platform, actor, on_platform
 from vns.errors import InvalidRequest
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, Proof, Service, range_of
+from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, Proof, Service, default_sms_proof, range_of
 
 app = typer.Typer(no_args_is_help=True, help="Ranges of virtual numbers.")
 
@@ -54,13 +54,15 @@ def create(
     owner: Annotated[str | None, typer.Option(help="Tenant that alone may use it; without: every tenant.")] = None,
     mode: Annotated[list[Mode] | None, typer.Option(help="May be repeated; without it the service's own.")] = None,
     sms_sender_proof: Annotated[
-        str | None, typer.Option(help="Where the proof is filed that these numbers may send texts.")
+        str | None,
+        typer.Option(help="Where the proof is filed that these numbers may send texts; 070 and 1877 have one anyway."),
     ] = None,
     voice_proof: Annotated[
         str | None,
         typer.Option(help="Where the proof is filed that they may be shown on calls; without: that of texts."),
     ] = None,
     until: LastDay = None,
+    unproven: Annotated[bool, typer.Option("--unproven", help="No proof by default: it is filed later.")] = False,
     quarantine_seconds: Annotated[int, typer.Option(help="Rest after use.", min=0)] = 7 * 24 * 3600,
     default_ttl_seconds: Annotated[
         int | None, typer.Option(help="Sliding expiry of bindings that name none.", min=1)
@@ -76,6 +78,7 @@ def create(
 
     async def act(platform: Platform) -> Pool:
         start, end = range_of(service, first, last)
+        silent = not (unproven or sms_sender_proof or voice_proof)
         new = NewPool(
             name=name,
             service=service,
@@ -83,7 +86,7 @@ def create(
             last=end,
             owner_id=(await platform.access.get_tenant(owner)).id if owner else None,
             modes=frozenset(mode) if mode else None,
-            sms_sender_proof=sms_sender_proof,
+            sms_sender_proof=default_sms_proof(service) if silent else sms_sender_proof,
             voice_proof=voice_proof,
             voice_proof_until=end_of(until),
             quarantine_seconds=quarantine_seconds,

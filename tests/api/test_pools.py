@@ -55,6 +55,23 @@ async def test_a_mall_sees_its_own_and_the_operators_pools(platform: Platform) -
     assert (await platform.post("/v1/bindings", body, key=OTHER_MALL)).json()["code"] == "not_found"
 
 
+async def test_pools_of_070_and_1877_are_proven_unless_told_otherwise(platform: Platform) -> None:
+    voip: dict[str, str | None] = {"service": "070", "first": "070-9100-0000"}
+    ranges: tuple[tuple[dict[str, str | None], str, str], ...] = (
+        ({"service": "1877", "first": "1877-1000", "last": "1877-1099"}, "s", "s"),
+        (voip | {"last": "070-9100-0009"}, "s", "s"),
+        (voip | {"first": "070-9100-0010", "last": "070-9100-0019", "sms_sender_proof": None}, "", ""),
+        (voip | {"first": "070-9100-0020", "last": "070-9100-0029", "voice_proof": "allotment"}, "", "s"),
+        ({**RANGE}, "", ""),
+    )
+    for number, (named, texts, calls) in enumerate(ranges):
+        answer = await platform.post("/v1/pools", {"name": f"p{number}", **named}, key=OPERATOR)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        assert bool(made["sms_sender_proof"]) is bool(texts), named
+        assert bool(made["voice_proof"]) is bool(calls), named
+
+
 async def test_proofs_are_filed_shown_and_withdrawn(platform: Platform) -> None:
     body = {"name": "p", **RANGE, "voice_proof": "allotment 7", "voice_proof_until": "2030-01-01T00:00:00+09:00"}
     answer = await platform.post("/v1/pools", body, key=OPERATOR)

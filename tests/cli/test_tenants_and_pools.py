@@ -118,6 +118,15 @@ def test_pools_are_made_listed_and_locked(vns: "Command") -> None:
     assert vns("pool", "list", "--counts").rows()[0]["HELD"] == "1"
 
 
+def test_a_pool_of_070_is_proven_unless_told_otherwise(vns: "Command") -> None:
+    assert "allotment" in vns(*POOL).field("sms_sender_proof")
+    other = ("pool", "create", "other", "--service", "070", "--first", "070-9100-0000", "--last", "070-9100-0009")
+    vns(*other, "--unproven")
+    rows = {row["NAME"]: row for row in vns("pool", "list").rows()}
+    assert (rows["voip"]["SENDS_TEXTS"], rows["voip"]["SHOWN_ON_CALLS"]) == ("yes", "yes")
+    assert (rows["other"]["SENDS_TEXTS"], rows["other"]["SHOWN_ON_CALLS"]) == ("no", "no")
+
+
 def test_a_pool_s_numbers_are_shown_on_calls_as_long_as_their_proof_holds(vns: "Command") -> None:
     made = vns(*POOL, "--voice-proof", "allotment 7", "--until", "2099-12-31")
     assert (made.field("voice_proof"), made.field("voice_proof_until")[:16]) == ("allotment 7", "2099-12-31T15:00")

@@ -57,6 +57,11 @@ DEFAULT_MODES: dict[Service, frozenset[Mode]] = {
     Service.REPRESENTATIVE: frozenset(Mode),
 }
 
+# Carriers take a text from whoever holds a 070 or representative number, and the operator who makes a pool of such
+# numbers says that they are allotted. Of a 050 they want to see the paper.
+_PROVEN_BY_DEFAULT = frozenset({Service.VOIP, Service.REPRESENTATIVE})
+DEFAULT_PROOF = "by default: the operator's own allotment"
+
 _KIND_OF_SERVICE = {
     Service.PERSONAL: NumberKind.SAFE,
     Service.VOIP: NumberKind.VOIP,
@@ -161,6 +166,11 @@ class PoolCounts:
     live: int
     quarantined: int
     locked: int
+
+
+def default_sms_proof(service: Service) -> str | None:
+    """What is filed for a new pool of which nobody said what proves its numbers."""
+    return DEFAULT_PROOF if service in _PROVEN_BY_DEFAULT else None
 
 
 def check_text(field: str, text: str | None, longest: int) -> None:

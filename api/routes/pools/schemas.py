@@ -9,7 +9,18 @@ from pydantic import ConfigDict, Field
 from api.routes.rules import RulesIn, RulesOut
 from api.wire import Digits, In, Name, Number, Out, Time
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import ManagedBy, Mode, NewPool, Pool, PoolChange, PoolCounts, Proof, Service, range_of
+from vns.pools.rules import (
+    ManagedBy,
+    Mode,
+    NewPool,
+    Pool,
+    PoolChange,
+    PoolCounts,
+    Proof,
+    Service,
+    default_sms_proof,
+    range_of,
+)
 from vns.rulebook.documents import checked
 
 MAX_HELD: Final = 1_000  # numbers locked, reserved or freed by one request
@@ -47,7 +58,11 @@ class NewPoolIn(In):
     last: Number
     owner_id: UUID | None = Field(default=None, description="Its only tenant; null: open to all.")
     modes: Modes | None = Field(default=None, description="By default what carriers let the service do.")
-    sms_sender_proof: SmsProof | None = None
+    sms_sender_proof: SmsProof | None = Field(
+        default=None,
+        description="Where the proof that these numbers may send texts is filed. 070 and 1877 have one by default, "
+        "unless this or `voice_proof` is in the body, null too.",
+    )
     voice_proof: VoiceProof | None = None
     voice_proof_until: VoiceProofUntil | None = None
     quarantine_seconds: Quarantine = 604_800
@@ -67,6 +82,7 @@ class NewPoolIn(In):
     def new_pool(self) -> NewPool:
         """The same for the core. Raises InvalidNumber, InvalidRequest."""
         first, last = range_of(self.service, self.first, self.last)
+        silent = not self.model_fields_set & {"sms_sender_proof", "voice_proof"}
         return NewPool(
             name=self.name,
             service=self.service,
@@ -74,7 +90,7 @@ class NewPoolIn(In):
             last=last,
             owner_id=self.owner_id,
             modes=frozenset(self.modes) if self.modes is not None else None,
-            sms_sender_proof=self.sms_sender_proof,
+            sms_sender_proof=default_sms_proof(self.service) if silent else self.sms_sender_proof,
             voice_proof=self.voice_proof,
             voice_proof_until=self.voice_proof_until,
             quarantine_seconds=self.quarantine_seconds,
