@@ -20,6 +20,7 @@ import asyncpg
 import httpx
 import uuid_utils.compat as uuids
 
+from api.console.security import TOKEN_FIELD, form_token
 from loadtests import bench_servers
 from loadtests.report import Raw, Result, rounded
 from vns.access.rules import NewTenant, TenantKind
@@ -44,6 +45,7 @@ CALLS: Final = 1_000_000
 FIRST: Final = 50_410_000_000  # the key of 0504-1000-0000
 DAYS: Final = 30
 SENDERS: Final = 20_000  # sender numbers
+FIRST_SENDER: Final = 20_000_000  # of the first one, in Seoul
 RARE: Final = 100  # bindings that a call consumed: what a search by status has to find among the others
 ROUNDS, ROUNDS_QUICK = 60, 15
 FIRST_LOOKS, FIRST_LOOKS_QUICK = 10, 3
@@ -143,10 +145,13 @@ def _measured(base: str, token: str, rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {}
     with httpx.Client(timeout=120, cookies={"vns_console": token}) as client:
         pages = _pages(client, base)
+        wanted = {"tenant": "mall", "wanted": f"02{FIRST_SENDER + SENDERS // 2}", TOKEN_FIELD: form_token(token)}
+        pages[_SEARCH] = "/senders/search"
+        forms = {_SEARCH: wanted}  # a number stands in no address
         for number in range(rounds + 2):
             for name, path in pages.items():
                 begun = time.perf_counter()
-                answer = client.get(base + path)
+                answer = client.post(base + path, data=forms[name]) if name in forms else client.get(base + path)
                 taken = (time.perf_counter() - begun) * 1000
                 if answer.status_code != 200:
                     raise RuntimeError(f"{name}: {answer.status_code}")
@@ -184,7 +189,8 @@ def _pages(client: httpx.Client, base: str) -> dict[str, str]:
         "traffic": "/traffic?tenant=mall",
         "pools": "/pools?tenant=mall",
         "sender numbers": "/senders?tenant=mall",
-        "sender numbers, oldest first": "/senders?tenant=mall&order=oldest",
+        "sender numbers, oldest first": _OLDEST,
+        "one sender number": _first_sender(client, base),
         "accounts": "/accounts?tenant=mall",
         "certificates": "/reviews",
         "audit": "/audit?tenant=mall",
@@ -197,6 +203,16 @@ def _pages(client: httpx.Client, base: str) -> dict[str, str]:
     return pages
 
 
+def _first_sender(client: httpx.Client, base: str) -> str:
+    """The page of the oldest sender number; ids are known to the database alone."""
+    found = re.search(r'href="/console(/senders/[0-9a-f-]{36}[^"]*)"', client.get(f"{base}{_OLDEST}").text)
+    if found is None:
+        raise RuntimeError("no sender number is listed")
+    return found[1].replace("&amp;", "&")
+
+
+_SEARCH: Final = "sender numbers by number"
+_OLDEST: Final = "/senders?tenant=mall&order=oldest"
 _STATUSES: Final = ("active", "released", "expired", "consumed")
 
 
@@ -307,7 +323,7 @@ def _sender_numbers(keyring: KeyRing, tenant_id: UUID) -> Iterator[tuple[object,
     """Two of three are proven."""
     now = datetime.now(UTC)
     for place in range(SENDERS):
-        sender_id, number = uuids.uuid7(), parse(f"02{20_000_000 + place}")
+        sender_id, number = uuids.uuid7(), parse(f"02{FIRST_SENDER + place}")
         proven = place % 3 > 0
         yield (
             sender_id,

@@ -6,6 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from tests.senders.codes import last_code
+from vns.crypto.rules import KeyRing
+from vns.storage.database import Database
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Command
 
@@ -95,6 +99,41 @@ def test_a_manager_is_designated_and_cannot_be_decided_on_before_everything_has_
     assert shop("sender", "manager", "replace", "Park", "010-1111-2222", *SHOP).field("mobile") == "010-****-2222"
     shop("sender", "manager", "end", *SHOP)
     assert "not_found" in shop("sender", "manager", "end", *SHOP, code=1).err
+
+
+@pytest.mark.usefixtures("keyring")
+async def test_a_manager_is_decided_on_and_replaced(
+    shop: "Command", db: Database, keyring: KeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop("pool", "create", "070", "--service", "070", "--first", "070-8000-0000", "--last", "070-8000-0099")
+    shop("pool", "proof", "070", "--sms", "contract 8")
+    monkeypatch.setitem(shop._settings, "VNS_VERIFICATION_CALLER_ID", "070-8000-0019")
+    own = shop("sender", "manager", "designate", "Kim", "010-9876-5432", *SHOP).field("id")
+    shop("sender", "manager", "verify", *SHOP)
+    code = (await last_code(db, keyring))[1]
+    assert shop("sender", "manager", "confirm", code, *SHOP).field("missing") == "employment, attorney"
+    paper = tmp_path / "paper.pdf"
+    paper.write_bytes(b"%PDF-1.7\nletter\n%%EOF\n")
+    for kind in ("employment", "attorney"):
+        shop("sender", "manager", "upload", kind, str(paper), *SHOP)
+    assert shop("sender", "manager", "submit", *SHOP).field("status") == "waiting"
+    assert [row["MANAGER"] for row in shop("sender", "manager", "review").rows()] == [own]
+    refused = shop("sender", "manager", "refuse", *SHOP, "--reason", "unsigned")
+    assert (refused.field("status"), refused.field("reason")) == ("refused", "unsigned")
+    assert own not in shop("sender", "manager", "review").out
+    shop("sender", "manager", "submit", *SHOP)
+    assert shop("sender", "manager", "approve", *SHOP).field("status") == "approved"
+    assert "not_found" in shop("sender", "manager", "approve", "--tenant", "other", code=1).err
+    numbers = tmp_path / "numbers.txt"
+    numbers.write_text("02-1234-5678\n1588-1111\n")
+    assert "registered 2 numbers" in shop("sender", "bulk", str(numbers), *SHOP).out
+    selection = shop("sender", "select", *SHOP, "--all").field("selection")
+    code = (await last_code(db, keyring))[1]
+    assert "2 numbers are proven" in shop("sender", "select-confirm", selection, code, *SHOP).out
+    replaced = shop("sender", "manager", "replace", "Park", "010-1111-2222", *SHOP)
+    assert (replaced.field("status"), replaced.field("mobile")) == ("draft", "010-****-2222")
+    assert replaced.field("id") != own
+    assert "manager_needed" in shop("sender", "bulk", str(numbers), *SHOP, "--check", code=1).err
 
 
 def test_accounts_come_and_go(shop: "Command") -> None:

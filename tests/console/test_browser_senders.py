@@ -151,6 +151,7 @@ async def test_why_a_call_failed_is_shown_while_the_page_stands(site: Site) -> N
     now = site.world.clock.now()
     await calls.finish("a", Outcome(id=claim.id, attempt=claim.attempt, ended_at=now, failure=Failure.NO_ANSWER))
     await page.get_by_text("전화를 받지 않았습니다").wait_for()
+    assert await page.get_by_text("인증번호를 보냈습니다").count() == 0, "it does not say that all went well, too"
     await faultless(page, "sender-call-failed")
     await page.close()
 

@@ -119,6 +119,18 @@ async def test_codes_end_by_time_and_by_tries_and_are_not_sent_without_end(world
         await codes.start(ACTOR, mall, waiting.id)
 
 
+async def test_a_code_stays_good_where_no_other_can_be_sent(world: World, senders: Senders) -> None:
+    mall, waiting, codes = world.mall.tenant_id, await registered(senders, world), proving(world)
+    for _ in range(3):
+        await codes.start(ACTOR, mall, waiting.id)
+        _, code = await last_code(world.db, world.keyring)
+        with pytest.raises((CallerIdNotProven, RateLimited)):
+            await proving(world, None).start(ACTOR, mall, waiting.id)
+    with pytest.raises(RateLimited):
+        await codes.start(ACTOR, mall, waiting.id)
+    assert (await senders.confirm(ACTOR, mall, waiting.id, code)).status is Status.VERIFIED
+
+
 async def test_without_a_proven_number_no_code_leaves(world: World, senders: Senders) -> None:
     waiting = await registered(senders, world)
     for shown in (None, "0504-1000-0001", "02-999-8888"):

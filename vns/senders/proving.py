@@ -28,7 +28,7 @@ class Proving:
         self._verifications = Verifications(db, keyring, clock, settings)
 
     async def start(self, actor: str, tenant_id: UUID, sender_id: UUID) -> SenderNumber:
-        """Send a code; a former one is over.
+        """Send a code; a former one is over then, and stays good where none can be sent.
 
         Raises NotFound, RateLimited, CallUnderWay, CallerIdNotProven where the platform has no number to show, and
         NumberNotMappable for what is never called (030, 050): those need a document.
@@ -38,8 +38,8 @@ class Proving:
         if number.kind is not NumberKind.MOBILE:
             await self._verifications.request(actor, number, code, tenant_id=tenant_id)
             return await self._senders.expect_code(actor, tenant_id, sender_id, code)
-        expecting = await self._senders.expect_code(actor, tenant_id, sender_id, code)
         async with self._db.transaction() as connection:
+            expecting = await self._senders.expect_code_in(connection, actor, tenant_id, sender_id, code)
             await self._texts.send(connection, tenant_id, number, code_text(code))
         return expecting
 

@@ -195,10 +195,16 @@ class Senders:
     async def expect_code(self, actor: str, tenant_id: UUID, sender_id: UUID, code: str) -> SenderNumber:
         """`code` is on its way to the number; it proves it within CODE_LIVES. Raises NotFound."""
         async with self._db.transaction() as connection:
-            row = _found(await connection.fetchrow(queries.LOCK, tenant_id, sender_id))
-            until = self._clock.now() + CODE_LIVES
-            await connection.execute(queries.SET_CODE, sender_id, self._code_hash(sender_id, code), until)
-            await self._note(connection, actor, "sender.code_sent", tenant_id, sender_id)
+            return await self.expect_code_in(connection, actor, tenant_id, sender_id, code)
+
+    async def expect_code_in(
+        self, connection: asyncpg.Connection, actor: str, tenant_id: UUID, sender_id: UUID, code: str
+    ) -> SenderNumber:
+        """Within a transaction of the caller's, which sends the code as well: both happen, or neither."""
+        row = _found(await connection.fetchrow(queries.LOCK, tenant_id, sender_id))
+        until = self._clock.now() + CODE_LIVES
+        await connection.execute(queries.SET_CODE, sender_id, self._code_hash(sender_id, code), until)
+        await self._note(connection, actor, "sender.code_sent", tenant_id, sender_id)
         return self.shown(row)
 
     async def confirm(self, actor: str, tenant_id: UUID, sender_id: UUID, code: str) -> SenderNumber:

@@ -167,7 +167,7 @@ async def one_number(visit: Visit, *, status: int = 200, error: str | None = Non
         "sender.html",
         status=status,
         sender=sender,
-        mobile=parse(sender.number or "").kind is NumberKind.MOBILE,
+        mobile=_is_mobile(sender),
         until=await visit.services.senders.code_until(visit.about.id, sender_id),
         call=await visit.services.proving.last_call(visit.about.id, sender_id),
         live=visit.link(f"/senders/{sender_id}", rows=1),
@@ -177,13 +177,18 @@ async def one_number(visit: Visit, *, status: int = 200, error: str | None = Non
 
 
 async def send_code(visit: Visit) -> Response:
+    """What becomes of a call is told beside it: no notice that it went well stays next to its failure."""
     sender_id = identifier(visit.request.path_params["id"])
     try:
-        await visit.services.proving.start(visit.actor, visit.about.id, sender_id)
+        started = await visit.services.proving.start(visit.actor, visit.about.id, sender_id)
     except tuple(NOT_SENT) as error:
         status, text = NOT_SENT.get(type(error), (409, error_text(error.code)))
         return await one_number(visit, status=status, error=text)
-    return visit.to(f"/senders/{sender_id}", done="codesent")
+    return visit.to(f"/senders/{sender_id}", done="codesent" if _is_mobile(started) else None)
+
+
+def _is_mobile(sender: SenderNumber) -> bool:
+    return parse(sender.number or "").kind is NumberKind.MOBILE
 
 
 async def confirm(visit: Visit) -> Response:
