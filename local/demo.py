@@ -21,6 +21,10 @@ from vns.numbering.rules import PhoneNumber, parse
 CUSTOMER = "01090001111"
 COURIER = "01090002222"
 STRANGER = "01090003333"
+LONG_TEXT = (
+    "고객님, 주문하신 물건을 싣고 가는 중입니다. 경비실에 맡겨도 되는지, 아니면 문 앞에 두는 것이 좋은지 "
+    "알려 주시면 그대로 하겠습니다. 도착 십 분 전에 다시 연락드리겠습니다."
+)  # more than the 90 bytes of one text
 UNKNOWN = "050410999999"  # the last number of the 050 pool: never given out in a demo
 ENOUGH_PACKETS = 10  # of voice, each way: a fifth of a second
 
@@ -114,13 +118,20 @@ async def text_to_courier(scene: Scene) -> None:
     scene.saw("mall", "GET /v1/messages: both texts delivered, as the carrier's receipts say")
 
 
+async def long_text(scene: Scene) -> None:
+    await text_pair(scene, COURIER, CUSTOMER, LONG_TEXT, "customer's phone")
+    await scene.cast.delivered(scene.pair_id, 3)
+    must("lms" in {one.kind for one in await scene.cast.texts_of(scene.pair_id)}, "it did not go as one long message")
+    scene.saw("mall", "GET /v1/messages: one message of kind lms, delivered, as the MMSC's report says")
+
+
 async def text_pair(scene: Scene, sender: str, receiver: str, text: str, receiver_name: str) -> None:
     arrived = await scene.cast.text(sender, scene.pair, text)
     scene.saw(receiver_name, f"text from {show(arrived.sender)}: {text}")
     must(arrived.sender == scene.pair, "the text does not come from the safe number")
     must(arrived.receiver == receiver, "the text went to another phone")
     hidden(sender, arrived.record)
-    scene.saw("on the wire", "no SMPP message to the receiver carries the sender's real number")
+    scene.saw("on the wire", "no message to the receiver carries the sender's real number")
 
 
 async def stranger(scene: Scene) -> None:
@@ -168,6 +179,7 @@ STEPS: tuple[tuple[str, Callable[[Scene], Awaitable[None]]], ...] = (
     ("the customer calls the courier through it", call_to_courier),
     ("the courier texts the customer", text_to_customer),
     ("the customer texts back", text_to_courier),
+    ("the courier writes at length: one multimedia message instead of several texts", long_text),
     ("a stranger calls the pair's number: 403", stranger),
     ("somebody calls a number that was never given out: 404", unknown),
     ("the mall releases the 050 number; the next call: 410", release),

@@ -36,6 +36,7 @@ class Addresses:
     redis_url: str
     ami_urls: tuple[str, ...]
     smpp_url: str
+    mm7_url: str | None = None  # of the simulated MMSC; what the operator names stays in the environment
 
     def __repr__(self) -> str:
         return "Addresses(…)"
@@ -56,6 +57,9 @@ def addresses(settings: LocalSettings, postgres: PostgresServer | None) -> Addre
         redis_url=settings.redis_url or redis.url(run, settings.redis_port),
         ami_urls=_ami_urls(settings),
         smpp_url=settings.smpp_url or f"smpp://vns:{smsc_secret}@127.0.0.1:{settings.smsc_port}",
+        mm7_url=f"http://vns:{kept_secret(run, 'mmsc')}@127.0.0.1:{settings.mmsc_port}/mm7"
+        if settings.simulates_mmsc
+        else None,
     )
 
 
@@ -106,6 +110,9 @@ def environment(settings: LocalSettings, where: Addresses, records: Sequence[Pat
         "VNS_AMI_URL": where.ami_urls[0],
         **({"VNS_AMI_URLS": ",".join(where.ami_urls)} if len(where.ami_urls) > 1 else {}),
         "VNS_SMPP_URL": where.smpp_url,
+        **({"VNS_MM7_URL": where.mm7_url} if where.mm7_url is not None else {}),
+        "VNS_SKNFILE_PATH": os.environ.get("VNS_SKNFILE_PATH", str(run / "mms-packages")),
+        "VNS_BARCODE_FILES_PATH": os.environ.get("VNS_BARCODE_FILES_PATH", str(run / "barcodes")),
         "VNS_KEYS_FILE": os.environ.get("VNS_KEYS_FILE", str(run / "keys.json")),
         "VNS_HTTP_PORT": str(settings.http_port),
         "VNS_METRICS_DIR": str(run / "metrics"),
@@ -128,7 +135,7 @@ def environment(settings: LocalSettings, where: Addresses, records: Sequence[Pat
 
 
 def outbox(settings: LocalSettings) -> Path:
-    """Where the simulated SMSC writes the texts it was given, one JSON object a line."""
+    """Where the simulated SMSC and MMSC write the texts they were given, one JSON object a line."""
     return settings.run_dir / "sms-outbox.jsonl"
 
 
@@ -220,6 +227,15 @@ def smsc_part(settings: LocalSettings, where: Addresses, environ: Mapping[str, s
     arguments += ["--system-id", account.username or "", "--password", account.password or ""]
     arguments += ["--platform-prefixes", ",".join(SMSC_PREFIXES)]
     return module_part("smsc", "simulators.smsc", arguments, environ, listens(settings.smsc_port))
+
+
+def mmsc_part(settings: LocalSettings, url: str, environ: Mapping[str, str]) -> Part:
+    """The simulated MMSC, with the account that `url` names. Its reports go to the one MM7 link that the relay has."""
+    account = urlsplit(url)
+    arguments = ["--port", str(settings.mmsc_port), "--outbox", str(outbox(settings))]
+    arguments += ["--user", account.username or "", "--password", account.password or ""]
+    arguments += ["--report-url", f"http://{settings.mm7_listen}/mm7/mm7", "--files", str(settings.run_dir / "mms")]
+    return module_part("mmsc", "simulators.mmsc", arguments, environ, listens(settings.mmsc_port))
 
 
 def platform_parts(settings: LocalSettings, where: Addresses, environ: Mapping[str, str]) -> list[Part]:

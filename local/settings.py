@@ -29,6 +29,7 @@ class LocalSettings(BaseSettings):
     agi_port_a: int = Field(default=4573, ge=1, le=65535, description="FastAGI port of bridge a.")
     agi_port_b: int = Field(default=4574, ge=1, le=65535, description="FastAGI port of bridge b.")
     smsc_port: int = Field(default=2775, ge=1, le=65535, description="Port of the simulated SMSC.")
+    mmsc_port: int = Field(default=2776, ge=1, le=65535, description="Port of the simulated MMSC.")
     pg_port: int = Field(default=54320, ge=1, le=65535, description="Port of the embedded PostgreSQL.")
     redis_port: int = Field(default=63790, ge=1, le=65535, description="Port of the embedded Redis.")
     rtp_first_port: int = Field(default=10000, ge=1024, le=65000, description="First of Asterisk's RTP ports (UDP).")
@@ -54,6 +55,18 @@ class LocalSettings(BaseSettings):
     smpp_url: str | None = Field(
         default=None, description="The SMSC; without it a simulated one is started.", repr=False
     )
+    smpp_links: str | None = Field(
+        default=None, description="The operator's own SMSC links: with them no MMSC is simulated.", repr=False
+    )
+    mm7_url: str | None = Field(
+        default=None,
+        description="The MMSC; without it a simulated one is started beside a simulated SMSC.",
+        repr=False,
+    )
+    mm7_links: str | None = Field(default=None, description="The same of several MMSCs.", repr=False)
+    mm7_listen: str = Field(
+        default="127.0.0.1:2780", description="Where the relay takes what MMSCs bring; the simulated one is told so."
+    )
     asterisk: Path | None = Field(
         default=None, description="An Asterisk program found on the machine, run instead of one of our own."
     )
@@ -75,6 +88,18 @@ class LocalSettings(BaseSettings):
     @property
     def runs_asterisk(self) -> bool:
         return self.ami_url is None and self.ami_urls is None
+
+    @property
+    def simulates_mmsc(self) -> bool:
+        """Real texts and simulated multimedia messages never mix: it comes with the simulated SMSC alone."""
+        several = [links for links in (self.smpp_links, self.mm7_links) if links is not None and links.strip() != "[]"]
+        return self.smpp_url is None and self.mm7_url is None and not several
+
+    @property
+    def mm7_port(self) -> int:
+        """Of the relay's door for MMSCs. The relay says what is wrong with an address that holds none."""
+        port = self.mm7_listen.rpartition(":")[2]
+        return int(port) if port.isdigit() else 0
 
     def voice_ports(self, place: int) -> tuple[int, int, int, int]:
         """SIP, AMI, first and last RTP port of an Asterisk that runs here; `place`: 0 for the first."""

@@ -54,6 +54,7 @@ class Delivery(Seen):
 
 
 class Text(Seen):
+    kind: str
     status: str
     code: str | None
 
@@ -91,7 +92,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
-    """A text as a handset received it; `record`: all that the SMSC wrote down about it."""
+    """A text as a handset received it; `record`: all that the SMSC or MMSC wrote down about it."""
 
     sender: str
     receiver: str
@@ -224,7 +225,7 @@ def _size(file: Path) -> int:
 
 
 def _record_of(outbox: Path, start: int, text: str) -> dict[str, str] | None:
-    """What the SMSC wrote after `start` about the text."""
+    """What the SMSC or the MMSC wrote after `start` about the text."""
     if not outbox.exists():
         return None
     with outbox.open("rb") as opened:

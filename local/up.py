@@ -27,6 +27,7 @@ from local.parts import (
     asterisk_part,
     environment,
     instance_folder,
+    mmsc_part,
     outbox,
     platform_parts,
     postgres_part,
@@ -90,6 +91,9 @@ def wanted_ports(settings: LocalSettings) -> list[WantedPort]:
         wanted.append(WantedPort(part="Redis", setting="VNS_REDIS_PORT", port=settings.redis_port))
     if settings.smpp_url is None:
         wanted.append(WantedPort(part="the simulated SMSC", setting="VNS_SMSC_PORT", port=settings.smsc_port))
+    if settings.simulates_mmsc:
+        wanted.append(WantedPort(part="the simulated MMSC", setting="VNS_MMSC_PORT", port=settings.mmsc_port))
+        wanted.append(WantedPort(part="reports of the MMSC", setting="VNS_MM7_LISTEN", port=settings.mm7_port))
     return wanted
 
 
@@ -162,6 +166,8 @@ class Platform:
             servers.append(redis_part(self.settings))
         if self.settings.smpp_url is None:
             servers.append(smsc_part(self.settings, where, environ))
+        if where.mm7_url is not None:
+            servers.append(mmsc_part(self.settings, where.mm7_url, environ))
         return servers
 
     async def _data(self, where: Addresses, keys_file: Path) -> SeedKeys:

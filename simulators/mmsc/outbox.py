@@ -13,7 +13,7 @@ class Outbox:
     def __init__(self, file: Path, folder: Path) -> None:
         """`folder`: gets a folder for each message with files."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file.open("a", encoding="utf-8")
+        self._file = file.open("ab", buffering=0)  # each write is one append: others may write into it too
         file.chmod(0o600)  # numbers and texts of people, in development too
         self._folder = folder
 
@@ -36,8 +36,7 @@ class Outbox:
             "message_id": message_id,
             "system_id": account,
         }
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._file.flush()
+        self._file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
 
     def close(self) -> None:
         self._file.close()

@@ -24,7 +24,7 @@ class Outbox:
 
     def __init__(self, file: Path, alphabet: Alphabet, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file.open("a", encoding="utf-8")
+        self._file = file.open("ab", buffering=0)  # each write is one append: others may write into it too
         file.chmod(0o600)  # numbers and texts of people, in development too
         self._alphabet = alphabet
         self._now = now
@@ -65,8 +65,7 @@ class Outbox:
 
     def flush(self) -> None:
         if self._lines:
-            self._file.write("\n".join(self._lines) + "\n")
-            self._file.flush()
+            self._file.write(("\n".join(self._lines) + "\n").encode())
             self._lines.clear()
 
     def close(self) -> None:

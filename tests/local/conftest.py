@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 Answer = TypeVar("Answer")
-PORTS = ("HTTP_PORT", "AMI_PORT", "SMSC_PORT", "PG_PORT", "REDIS_PORT", "AGI_PORT_A", "AGI_PORT_B")
+PORTS = ("HTTP_PORT", "AMI_PORT", "SMSC_PORT", "MMSC_PORT", "PG_PORT", "REDIS_PORT", "AGI_PORT_A", "AGI_PORT_B")
 
 
 @dataclass
@@ -69,7 +69,8 @@ def environment(
     rtp = {"VNS_RTP_FIRST_PORT": str(first_rtp), "VNS_RTP_LAST_PORT": str(first_rtp + 199)}
     sip = {"VNS_SIP_PORT": str(new_udp_port()), "VNS_SIP_TRUNK": f"127.0.0.1:{new_udp_port()}"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VNS_")}
-    yield {**inherited, **ports, **rtp, **sip, "VNS_RUN_DIR": str(server_folder / "up")}
+    mm7 = {"VNS_MM7_LISTEN": f"127.0.0.1:{new_port()}"}
+    yield {**inherited, **ports, **rtp, **sip, **mm7, "VNS_RUN_DIR": str(server_folder / "up")}
     for kept in server_folder.glob("*/secrets/asterisk-instance"):
         for folder in (ROOT / "var/asterisk/srv/vns").glob(f"{kept.read_text()}*"):
             shutil.rmtree(folder, ignore_errors=True)
