@@ -3,7 +3,9 @@
 Relay: a text from a handset on a virtual number becomes a text to the other side. Kannel (C, no database, nothing
 synced to disk) asks a trivial HTTP handler and sends its answer; ours decides, records, hands over to MSG_DATA, sends,
 takes the receipt, records the result and moves the row to its log, with fsync on in both databases. Insert: 32
-connections give texts one by one, to Kannel over HTTP and to ours by INSERT, until each has its receipt.
+connections give texts one by one, to Kannel over HTTP and to ours by INSERT, until each has its receipt. Jasmin
+(Python, with a RabbitMQ) only relays, fewer texts for the time that they take: with receipts asked as ours does, and
+without. Of inserted ones it could not be said when they are done: this version never tells of the receipts it takes.
 """
 
 import json
@@ -19,11 +21,13 @@ from typing import Any
 
 from loadtests import bench_servers
 from loadtests.report import Result, spread
+from loadtests.texts_jasmin import jasmin
 from loadtests.texts_ours import Ground, prepare, relay, statuses
 from loadtests.texts_peers import PASSWORD, ROOT, Peer, kannel, peer
 
 ROUNDS = 3
 TEXTS, QUICK_TEXTS = 20_000, 4_000
+JASMIN_SHARE = 20
 MO_WINDOW = 100
 CONNECTIONS = 32
 SETTLE_SECONDS = 60.0
@@ -42,11 +46,13 @@ class Rounds:
         self.twice = 0
         self.messages = 0
         self.seen: dict[str, list[float]] = {}
+        self._acknowledged = f"http://127.0.0.1:{handler.port}/ack".replace(":", "%3A").replace("/", "%2F")
 
     def run(self, rounds: int) -> None:
         workings: list[Callable[[], dict[str, float]]] = [
             self._kannel_relay,
             self._our_relay,
+            self._jasmin_relay,
             self._kannel_insert,
             self._our_insert,
         ]
@@ -66,6 +72,20 @@ class Rounds:
     def _flood(self, count: int) -> None:
         self._smsc.reset()
         self._smsc.order("flood", first=self._numbers_from(), count=count, window=MO_WINDOW, pairs=self._ground.pairs)
+
+    def _jasmin_relay(self) -> dict[str, float]:
+        texts = self.texts // JASMIN_SHARE
+        with jasmin(self._ground.place, self._smsc, self._handler) as port:
+            path = f"/send?username=bench&password={PASSWORD}&from=07080000000&to={{to}}&content={{content}}"
+            acknowledged = f"&dlr=yes&dlr-level=2&dlr-method=GET&dlr-url={self._acknowledged}"
+            rates = {}
+            for name, ending in (("relay: Jasmin", acknowledged), ("relay: Jasmin, no receipts asked", "")):
+                self._handler.order("jasmin", port=port, connections=CONNECTIONS, path=path + ending)
+                self._flood(texts)
+                state = self._smsc.until("distinct", texts)
+                _complete(name, state["distinct"], texts)
+                rates[name] = texts / state["mt_seconds"]
+        return rates
 
     def _kannel_relay(self) -> dict[str, float]:
         with kannel(self._ground.place, self._smsc, self._handler):
@@ -98,10 +118,9 @@ class Rounds:
         with kannel(self._ground.place, self._smsc, self._handler) as running:
             self._smsc.reset()
             self._handler.reset()
-            acknowledged = f"http://127.0.0.1:{self._handler.port}/ack".replace(":", "%3A").replace("/", "%2F")
             path = (
                 f"/cgi-bin/sendsms?username=bench&password={PASSWORD}&from=07080000000&to=01040000000"
-                f"&text=Your+parcel+%23{{number}}+is+at+the+door&dlr-mask=1&dlr-url={acknowledged}"
+                f"&text=Your+parcel+%23{{number}}+is+at+the+door&dlr-mask=1&dlr-url={self._acknowledged}"
             )
             self._handler.order(
                 "send",
@@ -173,7 +192,7 @@ def run(quick: bool) -> Result:
         keys={
             "relay_vs_kannel": rounds.median("relay: ours, to the last result") / rounds.median("relay: Kannel"),
             "insert_vs_kannel": rounds.median("insert: ours") / rounds.median("insert: Kannel"),
-            "relay_vs_jasmin": None,
+            "relay_vs_jasmin": rounds.median("relay: ours, to the last result") / rounds.median("relay: Jasmin"),
             "messages": rounds.messages,
             "lost": rounds.lost,
             "unreported_duplicates": rounds.twice,
@@ -183,6 +202,6 @@ def run(quick: bool) -> Result:
             "texts a run": rounds.texts,
             "load average before the run": load,
             "fsync": "ours on, Kannel has none",
-            "Jasmin": "not measured: it needs a RabbitMQ of its own, and this benchmark does not set one up",
+            "Jasmin": f"0.11.1, relays only, {rounds.texts // JASMIN_SHARE} texts a run; compared with receipts asked",
         },
     )

@@ -3,9 +3,12 @@
 python -m loadtests.texts_http: prints `{"event": "listening", "port": …}`, then obeys one JSON order a line:
 
 - `GET /mo?text=…` is answered at once with that text: Kannel sends it back to whoever wrote.
+- `GET /jasmin?…content=…` is answered as Jasmin wants it, and that text given to its own HTTP interface, which sends it
+  back: an answer in the same breath is not for Jasmin.
 - `GET /ack…` and `POST /ack…` count as one receipt each and are answered `ACK/Jasmin`, which both are content with.
 - `{"order": "send", "port": p, "connections": c, "first": n, "count": m, "path": "/…#{number}…"}`: m requests;
   `{number}` stands for the running number. Answered by `sent`.
+- `{"order": "jasmin", "port": p, "connections": c, "path": "/…{to}…{content}"}`: where such texts are given.
 - `{"order": "state"}`: `{"event": "state", "accepted": …, "failed": …, "receipts": …, "seconds": …}`, seconds from the
   first request to the last receipt.
 - `{"order": "reset"}` and `{"order": "quit"}`.
@@ -18,7 +21,7 @@ import sys
 import time
 from itertools import count
 from typing import Any, cast
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 import uvloop
 
@@ -69,6 +72,9 @@ class Handler(asyncio.Protocol):
                 )
 
     def _answer(self, path: bytes) -> bytes:
+        if path.startswith(b"/jasmin"):
+            self._owner.handed.put_nowait(path.decode())
+            return b"ACK/Jasmin"
         if path.startswith(b"/ack"):
             state = self._owner.state
             state.receipts += 1
@@ -80,6 +86,34 @@ class Handler(asyncio.Protocol):
 class Application:
     def __init__(self) -> None:
         self.state = State()
+        self.handed: asyncio.Queue[str] = asyncio.Queue()
+        self._handing: asyncio.Task[None] | None = None
+
+    def hand_to(self, order: dict[str, Any]) -> None:
+        """From now on to this one: the one before is gone."""
+        if self._handing is not None:
+            self._handing.cancel()
+        self._handing = asyncio.create_task(self._hand_over(order))
+
+    async def _hand_over(self, order: dict[str, Any]) -> None:
+        """Gives Jasmin what it has handed in, on `connections` at a time."""
+
+        async def work() -> None:
+            while True:
+                asked = urlsplit(await self.handed.get()).query
+                given = dict(field.split("=", 1) for field in asked.split("&"))  # still encoded, as they go back
+                path = order["path"].replace("{to}", given["from"]).replace("{content}", given["content"])
+                # HTTP/1.0: its answers come in chunks otherwise.
+                reader, writer = await asyncio.open_connection("127.0.0.1", order["port"])
+                writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                answer = await reader.read()
+                writer.close()
+                if b" 200 " in answer.partition(b"\r\n")[0]:
+                    self.state.accepted += 1
+                else:
+                    self.state.failed += 1
+
+        await asyncio.gather(*(work() for _ in range(order["connections"])))
 
     async def send(self, order: dict[str, Any]) -> None:
         numbers = count(order["first"])
@@ -120,6 +154,8 @@ async def _serve() -> None:
                 task = asyncio.create_task(application.send(order))
                 sending.add(task)
                 task.add_done_callback(sending.discard)
+            case "jasmin":
+                application.hand_to(order)
             case "state":
                 say("state", **application.state.told())
             case "reset":

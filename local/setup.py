@@ -37,6 +37,7 @@ SOX = Need(program="sox", package="sox")
 DEBOOTSTRAP = Need(program="debootstrap", package="debootstrap")
 MARIADB = Need(program="mariadbd", package="mariadb-server", service="mariadb")
 KANNEL = Need(program="bearerbox", package="kannel", service="kannel")
+RABBITMQ = Need(program="rabbitmq-server", package="rabbitmq-server", service="rabbitmq-server")
 NPM = Need(program="npm", package="npm")
 CURL = Need(program="curl", package="curl")  # types the session of the README
 CHROMIUM = Need(program="chromium", package="chromium")

@@ -89,7 +89,7 @@ def test_the_licence_is_there_and_named() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"] == {"file": "LICENSE"}
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "jasmin.txt"])
 def test_locks_are_hashed_and_name_no_place(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text()
     assert "://" not in text
