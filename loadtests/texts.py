@@ -21,6 +21,7 @@ from typing import Any
 
 from loadtests import bench_servers
 from loadtests.report import Result, spread
+from loadtests.texts_crowd import NAME, ROWS, crowded
 from loadtests.texts_jasmin import jasmin
 from loadtests.texts_ours import Ground, prepare, relay, statuses
 from loadtests.texts_peers import PASSWORD, ROOT, Peer, kannel, peer
@@ -42,6 +43,7 @@ class Rounds:
         self._handler = handler
         self.texts = texts
         self._next = 0
+        self._crowd: Ground | None = None
         self.lost = 0
         self.twice = 0
         self.messages = 0
@@ -51,11 +53,14 @@ class Rounds:
     def run(self, rounds: int) -> None:
         workings: list[Callable[[], dict[str, float]]] = [
             self._kannel_relay,
-            self._our_relay,
+            lambda: self._our_relay(self._ground, "ours"),
             self._jasmin_relay,
             self._kannel_insert,
-            self._our_insert,
+            lambda: self._our_insert(self._ground, "ours"),
         ]
+        if self._crowd is not None:
+            crowd, name = self._crowd, f"ours among {ROWS:,} rows"
+            workings += [lambda: self._our_relay(crowd, name), lambda: self._our_insert(crowd, name)]
         for number in range(rounds):
             for work in workings:
                 for name, rate in work().items():
@@ -64,6 +69,25 @@ class Rounds:
 
     def median(self, name: str) -> float:
         return median(self.seen[name])
+
+    def crowd(self) -> None:
+        """From now on ours is measured on full tables as well."""
+
+        def some(full: Ground) -> None:
+            self._smsc.reset()
+            self._insert(full, CONNECTIONS)
+            self._smsc.until("receipts", CONNECTIONS)
+            self._logged(full)
+
+        self._crowd = crowded(self._ground, self._smsc, some)
+
+    def _logged(self, ground: Ground) -> None:
+        """Waits until the agent has made the log of this month."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while "msg_log_" not in ground.server.query("select tablename from pg_tables", database=NAME):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the agent makes no log")
+            time.sleep(0.1)
 
     def _numbers_from(self) -> int:
         first, self._next = self._next, self._next + self.texts
@@ -94,14 +118,14 @@ class Rounds:
         _complete("Kannel relay", state["distinct"], self.texts)
         return {"relay: Kannel": self.texts / state["mt_seconds"]}
 
-    def _our_relay(self) -> dict[str, float]:
-        before = statuses(self._ground)
-        with relay(self._ground, self._smsc):
+    def _our_relay(self, ground: Ground, name: str) -> dict[str, float]:
+        before = statuses(ground)
+        with relay(ground, self._smsc):
             self._flood(self.texts)
             begun = time.perf_counter()
             self._smsc.until("distinct", self.texts)
             state = self._smsc.until("receipts", self.texts)
-            while (delivered := _gained(before, statuses(self._ground))) < self.texts:
+            while (delivered := _gained(before, statuses(ground))) < self.texts:
                 if time.perf_counter() - begun > state["receipt_seconds"] + SETTLE_SECONDS:
                     break
                 time.sleep(0.05)
@@ -112,7 +136,10 @@ class Rounds:
         _complete("our relay", state["distinct"], self.texts)
         if state["misdelivered"]:
             raise RuntimeError(f"{state['misdelivered']} texts went to somebody else")
-        return {"relay: ours": self.texts / state["mt_seconds"], "relay: ours, to the last result": self.texts / stored}
+        return {
+            f"relay: {name}": self.texts / state["mt_seconds"],
+            f"relay: {name}, to the last result": self.texts / stored,
+        }
 
     def _kannel_insert(self) -> dict[str, float]:
         with kannel(self._ground.place, self._smsc, self._handler) as running:
@@ -134,21 +161,25 @@ class Rounds:
         _complete("Kannel insert", state["receipts"], self.texts)
         return {"insert: Kannel": self.texts / state["seconds"]}
 
-    def _our_insert(self) -> dict[str, float]:
-        with relay(self._ground, self._smsc):
+    def _insert(self, ground: Ground, count: int) -> float:
+        """Seconds that the INSERTs took."""
+        order = {"url": ground.npro_url, "connections": CONNECTIONS, "first": self._numbers_from(), "count": count}
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtests.texts_inserter"],
+            cwd=ROOT,
+            input=json.dumps(order),
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=600,
+            check=True,
+        )
+        return float(json.loads(done.stdout)["seconds"])
+
+    def _our_insert(self, ground: Ground, name: str) -> dict[str, float]:
+        with relay(ground, self._smsc):
             self._smsc.reset()
             begun = time.perf_counter()
-            order = {"url": self._ground.npro_url, "connections": CONNECTIONS}
-            order |= {"first": self._numbers_from(), "count": self.texts}
-            done = subprocess.run(
-                [sys.executable, "-m", "loadtests.texts_inserter"],
-                cwd=ROOT,
-                input=json.dumps(order),
-                stdout=subprocess.PIPE,
-                text=True,
-                timeout=600,
-                check=True,
-            )
+            inserting = self._insert(ground, self.texts)
             state = self._smsc.until("receipts", self.texts)
             took = time.perf_counter() - begun
         self.messages += self.texts
@@ -156,8 +187,8 @@ class Rounds:
         self.twice += len(state["twice"])
         _complete("our insert", state["receipts"], self.texts)
         return {
-            "insert: ours": self.texts / took,
-            "insert: ours, the INSERTs alone": self.texts / json.loads(done.stdout)["seconds"],
+            f"insert: {name}": self.texts / took,
+            f"insert: {name}, the INSERTs alone": self.texts / inserting,
         }
 
 
@@ -186,6 +217,9 @@ def run(quick: bool) -> Result:
         smsc = stack.enter_context(peer("loadtests.texts_smsc"))
         handler = stack.enter_context(peer("loadtests.texts_http"))
         rounds = Rounds(ground, smsc, handler, QUICK_TEXTS if quick else TEXTS)
+        if not quick:
+            _tell(f"filling tables with {ROWS:,} rows")
+            rounds.crowd()
         rounds.run(ROUNDS)
     raw: dict[str, Any] = {name: spread(values) for name, values in rounds.seen.items()}
     return Result(
