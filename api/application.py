@@ -19,6 +19,7 @@ from api.routes.blocks.routes import router as blocks
 from api.routes.calls.routes import router as calls
 from api.routes.deliveries.routes import router as deliveries
 from api.routes.documents.routes import router as documents
+from api.routes.exemptions.routes import router as exemptions
 from api.routes.health.routes import router as health
 from api.routes.hook.routes import router as hook
 from api.routes.managers.routes import router as managers
@@ -54,6 +55,7 @@ ROUTERS = (
     senders,
     documents,
     managers,
+    exemptions,
     reviews,
     health,
 )

@@ -11,13 +11,14 @@ from api.routes.blocks.schemas import BlockOut, NewBlock
 from api.routes.calls.schemas import CallOut
 from api.routes.deliveries.schemas import DeliveryOut, Lookup
 from api.routes.documents.schemas import DocumentOut
+from api.routes.exemptions.schemas import ApplicationOut, NewApplication
 from api.routes.hook.schemas import HookOut, NewHookIn
 from api.routes.managers.schemas import ManagerOut, NewManager, NewSelection
 from api.routes.messages.schemas import MessageOut, NewMessage, NewMessages
 from api.routes.pools.schemas import ChangedPool, NewPoolIn, PoolOut
 from api.routes.prompts.schemas import NewPrompt, PromptOut
 from api.routes.recordings.schemas import RecordingLink
-from api.routes.reviews.schemas import Decision, ManagerDecision
+from api.routes.reviews.schemas import Decision, ManagerDecision, PolicyBody
 from api.routes.senders.schemas import (
     CodeSent,
     Confirmation,
@@ -55,6 +56,8 @@ _BODIES = (
     NewSelection,
     Decision,
     ManagerDecision,
+    NewApplication,
+    PolicyBody,
 )  # read by hand
 _OWN_ERRORS = ("HTTPValidationError", "ValidationError")
 
@@ -103,6 +106,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         CodeSent,
         DocumentOut,
         ManagerOut,
+        ApplicationOut,
     ):  # FastAPI drops what is null in an example
         schemas[shown.__name__]["examples"] = shown.model_json_schema()["examples"]
     return made

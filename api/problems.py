@@ -56,6 +56,7 @@ TITLES: Final = {
     "forbidden": "Not allowed",
     "idempotency_mismatch": "The Idempotency-Key was used for another request",
     "internal_error": "Internal error",
+    "invalid_application": "The application cannot be used",
     "invalid_audio": "The recording cannot be used",
     "invalid_document": "The document cannot be used",
     "invalid_link": "The link is wrong or over",

@@ -34,7 +34,9 @@ from vns.routing.explanation import Explainer
 from vns.routing.hooks import Hooks
 from vns.routing.service import Router
 from vns.senders.accounts import Accounts
+from vns.senders.applications import Applications
 from vns.senders.documents import Documents
+from vns.senders.exemptions import Exemptions
 from vns.senders.managers import Managers
 from vns.senders.proving import Proving
 from vns.senders.selections import Selections
@@ -82,6 +84,8 @@ class Services:
     proving: Proving
     documents: Documents
     accounts: Accounts
+    applications: Applications
+    exemptions: Exemptions
     managers: Managers
     selections: Selections
     users: Users
@@ -135,6 +139,8 @@ async def opened(core: Settings, settings: ApiSettings, metrics: HttpMetrics, cl
             accounts=Accounts(database, clock),
             documents=Documents(database, keyring, clock),
             proving=Proving(database, keyring, clock, codes),
+            applications=Applications(database, keyring, clock),
+            exemptions=Exemptions(database, clock),
             managers=Managers(database, keyring, clock, codes),
             selections=Selections(database, keyring, clock, codes),
             users=Users(database, keyring, clock),

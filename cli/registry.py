@@ -14,7 +14,8 @@ from vns.senders.accounts import Account, Accounts
 from vns.senders.bulk import Row, cells_of
 from vns.senders.documents import Documents
 from vns.senders.evidence import Document
-from vns.senders.exemptions import Exemption, Exemptions, Route
+from vns.senders.exemption_rules import Route
+from vns.senders.exemptions import Exemption, Exemptions
 from vns.senders.proving import Proving
 from vns.senders.rules import Policy, Proof, SenderNumber
 from vns.senders.service import Senders

@@ -10,6 +10,7 @@ VnsError
 │   ├── WrongCode            wrong_code             a code that was not the one sent
 │   ├── CodeOver             code_over              a code that is too old, used, or was tried too often
 │   ├── InvalidDocument      invalid_document       no certificate that somebody can read
+│   ├── InvalidApplication   invalid_application    an application for an exemption says something that cannot be
 │   ├── InvalidAudio         invalid_audio          no recording that can be played on the telephone
 │   ├── AdvertisingNotAllowed  advertising_not_allowed  an advertising text that the law or the binding forbids
 │   ├── ExpiresTooSoon       expires_too_soon       less than 60 s ahead
@@ -87,6 +88,17 @@ class CodeOver(InvalidRequest):
 
 class InvalidDocument(InvalidRequest):
     code = "invalid_document"
+
+
+class InvalidApplication(InvalidRequest):
+    """`field`: which one; `rows`: the places, from 1, of its numbers that are wrong."""
+
+    code = "invalid_application"
+
+    def __init__(self, detail: str, *, field: str, rows: tuple[int, ...] = ()) -> None:
+        super().__init__(detail)
+        self.field = field
+        self.rows = rows
 
 
 class InvalidAudio(InvalidRequest):

@@ -115,6 +115,17 @@ PAPERS: Final = {
     "subscription": "통신서비스 이용증명원",
     "employment": "재직증명서",
     "attorney": "위임장",
+    "registration": "부가통신사업자 등록증",
+}
+EXEMPTION_ROUTES: Final = {
+    "integration": "서버 연동",
+    "carrier": "특수한 유형의 부가통신사업자",
+}
+EXEMPTION_STATUSES: Final = {
+    "draft": "작성 중",
+    "waiting": "승인대기",
+    "approved": "승인",
+    "refused": "거절",
 }
 SENDER_FAULTS: Final = {
     "malformed": "발신번호 형식이 아닙니다",
@@ -186,6 +197,12 @@ EVENTS: Final = {
     "sender.account_removed": "등록 계정 제외",
     "sender.expiring": "발신번호 인증 만료 예정",
     "sender.exempted": "발신번호 예외 적용",
+    "sender.exemption_drafted": "예외 적용 신청 작성",
+    "sender.exemption_submitted": "예외 적용 승인 요청",
+    "sender.exemption_withdrawn": "예외 적용 신청 취소",
+    "sender.exemption_approved": "예외 적용 승인",
+    "sender.exemption_refused": "예외 적용 거절",
+    "sender.exemption_expiring": "예외 적용 만료 예정",
     "sender.exemption_revoked": "발신번호 예외 적용 취소",
     "sender.document_uploaded": "발신번호 서류 올리기",
     "sender.document_read": "발신번호 서류 열람",

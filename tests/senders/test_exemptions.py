@@ -5,7 +5,8 @@ import pytest
 from tests.core_world import World
 from vns.errors import InvalidRequest, NotFound
 from vns.messages.senders import Sender, proven
-from vns.senders.exemptions import Exemptions, Route
+from vns.senders.exemption_rules import Route
+from vns.senders.exemptions import Exemptions
 from vns.senders.rules import Method, Status
 from vns.senders.service import Senders
 

@@ -36,7 +36,8 @@ from vns.errors import (
 from vns.messages.senders import Sender, proven
 from vns.senders.documents import Documents
 from vns.senders.evidence import Paper
-from vns.senders.exemptions import Exemptions, Route
+from vns.senders.exemption_rules import Route
+from vns.senders.exemptions import Exemptions
 from vns.senders.manager_rules import ManagerStatus
 from vns.senders.managers import Managers
 from vns.senders.reencryption import reencrypt_senders_once

@@ -19,7 +19,7 @@ from vns.pools.occupancy import Occupancy
 from vns.recordings.retention import Retention
 from vns.rulebook.opening import KOREA
 from vns.senders.reminders import AT_ONCE as REMINDED_AT_ONCE
-from vns.senders.reminders import remind
+from vns.senders.reminders import remind, remind_of_exemptions
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -128,6 +128,7 @@ class Worker:
         async with connection.transaction():
             await pool_reminders.remind(connection, self._clock.now())
             await relay_numbers.remind(connection, self._clock.now())
+            await remind_of_exemptions(connection, self._clock.now())
         while True:
             async with connection.transaction():
                 if await remind(connection, self._clock.now()) < REMINDED_AT_ONCE:

@@ -111,7 +111,7 @@ class Documents:
             tenant_id=row["tenant_id"],
             actor=actor,
             event=event,
-            subject=row["sender_id"] or row["manager_id"],
+            subject=row["sender_id"] or row["manager_id"] or row["application_id"],
             data={"document": str(row["id"]), "kind": row["kind"], "media_type": row["media_type"]},
         )
         await journal.append(connection, [entry])

@@ -33,6 +33,7 @@ class Paper(StrEnum):
     SUBSCRIPTION = "subscription"  # 통신서비스 이용증명원, of a number
     EMPLOYMENT = "employment"  # 재직증명서, of a manager
     ATTORNEY = "attorney"  # 위임장, of a manager
+    REGISTRATION = "registration"  # 특수한 유형의 부가통신사업자 등록증, of an application for an exemption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,23 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from vns.errors import NotFound
-from vns.senders import queries
+from vns.senders import application_queries, queries
+from vns.senders.exemption_rules import Route
 from vns.senders.rules import check_reason
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
 
 HOLDS: Final = timedelta(days=365)
-
-
-class Route(StrEnum):
-    INTEGRATION = "integration"  # a customer whose server is connected, approved by the agency
-    CARRIER = "carrier"  # a registered special value-added carrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,29 +39,42 @@ class Exemptions:
     async def grant(self, actor: str, tenant_id: UUID, route: Route, proof: str) -> Exemption:
         """For HOLDS from now, also in place of a former one; numbers that wait are proven. Raises InvalidRequest."""
         check_reason(proof)
-        now = self._clock.now()
         async with self._db.transaction() as connection:
-            await connection.execute(queries.LOCK_TENANT, str(tenant_id))
-            row = await connection.fetchrow(queries.PUT_EXEMPTION, tenant_id, route, proof, now, now + HOLDS)
-            await connection.execute(queries.EXEMPT_NUMBERS, tenant_id, now, now + HOLDS)
-            entry = journal.Entry(
-                at=now,
-                tenant_id=tenant_id,
-                actor=actor,
-                event="sender.exempted",
-                data={"route": route.value, "proof": proof},
-            )
-            await journal.append(connection, [entry])
-        return Exemption(**{**dict(row), "route": Route(row["route"])})
+            return await self.grant_in(connection, actor, tenant_id, route, proof)
+
+    async def grant_in(
+        self, connection: asyncpg.Connection, actor: str, tenant_id: UUID, route: Route, proof: str
+    ) -> Exemption:
+        """Within a transaction of the caller's."""
+        now = self._clock.now()
+        await connection.execute(queries.LOCK_TENANT, str(tenant_id))
+        row = await connection.fetchrow(queries.PUT_EXEMPTION, tenant_id, route, proof, now, now + HOLDS)
+        await connection.execute(queries.EXEMPT_NUMBERS, tenant_id, now, now + HOLDS)
+        data: journal.Data = {"route": route.value, "proof": proof, "ends_at": (now + HOLDS).isoformat()}
+        entry = journal.Entry(at=now, tenant_id=tenant_id, actor=actor, event="sender.exempted", data=data)
+        await journal.append(connection, [entry])
+        return shown_exemption(row)
 
     async def revoke(self, actor: str, tenant_id: UUID) -> None:
-        """At once: numbers that it alone has proven are proven no more. Raises NotFound."""
+        """At once: numbers that it alone has proven wait again; its application is erased. Raises NotFound."""
         async with self._db.transaction() as connection:
             await connection.execute(queries.LOCK_TENANT, str(tenant_id))
             if await connection.fetchval(queries.DELETE_EXEMPTION, tenant_id) is None:
                 raise NotFound("the tenant has no exemption")
             await connection.execute(queries.UNEXEMPT_NUMBERS, tenant_id)
+            await end_approved(connection, tenant_id)
             entry = journal.Entry(
                 at=self._clock.now(), tenant_id=tenant_id, actor=actor, event="sender.exemption_revoked"
             )
             await journal.append(connection, [entry])
+
+
+async def end_approved(connection: asyncpg.Connection, tenant_id: UUID) -> None:
+    """Erase the application that was approved last. Within a transaction."""
+    ended = await connection.fetchval(application_queries.END_APPROVED, tenant_id)
+    if ended is not None:
+        await connection.execute(application_queries.ERASE_OTHER_CERTIFICATES, ended, None)
+
+
+def shown_exemption(row: asyncpg.Record) -> Exemption:
+    return Exemption(**{**dict(row), "route": Route(row["route"])})

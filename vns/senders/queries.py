@@ -91,7 +91,7 @@ CODES_SINCE = "select at from sender_codes where number_index = $1 and at > $2"
 COUNT_CODE = "insert into sender_codes (number_index, at) values ($1, $2)"
 FORGET_CODES = "delete from sender_codes where number_index = $1 and at <= $2"
 
-_DOCUMENT = "id, tenant_id, sender_id, manager_id, kind, media_type, size, created_at"
+_DOCUMENT = "id, tenant_id, sender_id, manager_id, application_id, kind, media_type, size, created_at"
 COUNT_DOCUMENTS = "select count(*) from sender_documents where sender_id = $1"
 INSERT_DOCUMENT = f"""
 insert into sender_documents (id, tenant_id, sender_id, media_type, size, wrapped_key, content, created_at)
@@ -146,6 +146,12 @@ update sender_numbers
    set status = 'verified', method = 'exempt', reason = null, verified_at = $2, expires_at = $3, code_hash = null,
        code_expires_at = null
  where tenant_id = $1 and (status = 'waiting' or (status = 'verified' and method = 'exempt'))
+"""
+# As REMIND: also where the tenant has no number whose proof ends.
+REMIND_OF_EXEMPTIONS = """
+update sender_exemptions set reminded_of = ends_at
+ where ends_at > $1 and ends_at <= $2 and reminded_of is distinct from ends_at
+returning tenant_id, route, ends_at
 """
 DELETE_EXEMPTION = "delete from sender_exemptions where tenant_id = $1 returning tenant_id"
 UNEXEMPT_NUMBERS = """

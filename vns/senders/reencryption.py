@@ -1,10 +1,11 @@
-"""Brings sender numbers, managers and the keys of documents to the newest key version."""
+"""Brings sender numbers, managers, applications and the keys of documents to the newest key version."""
 
 from typing import Final
 
 from vns.crypto.rules import KeyRing
 from vns.routing.reencryption import Place, walk
 from vns.senders.evidence import key_context
+from vns.senders.exemption_rules import details_context
 from vns.senders.manager_rules import field_context
 from vns.senders.service import number_context
 from vns.storage.database import Database
@@ -28,6 +29,11 @@ _PLACES: Final = (
         "select id, wrapped_key as blob from sender_documents where",
         "update sender_documents set wrapped_key = $3 where id = $1 and wrapped_key = $2",
         lambda row: key_context(row["id"]),
+    ),
+    Place(
+        "select id, details as blob from sender_exemption_applications where details is not null and",
+        "update sender_exemption_applications set details = $3 where id = $1 and details = $2",
+        lambda row: details_context(row["id"]),
     ),
     _of_manager("name"),
     _of_manager("mobile"),

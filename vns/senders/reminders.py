@@ -1,4 +1,5 @@
-"""Tenants learn of proofs that end soon: `sender.expiring` in the journal, once for each proof."""
+"""Tenants learn of proofs and exemptions that end soon: `sender.expiring` and `sender.exemption_expiring` in the
+journal, once for each."""
 
 from datetime import datetime
 from typing import Final
@@ -28,3 +29,19 @@ async def remind(connection: asyncpg.Connection, now: datetime) -> int:
     ]
     await journal.append(connection, entries)
     return len(rows)
+
+
+async def remind_of_exemptions(connection: asyncpg.Connection, now: datetime) -> None:
+    """Exemptions are few. Within a transaction."""
+    rows = await connection.fetch(queries.REMIND_OF_EXEMPTIONS, now, now + REMIND_BEFORE)
+    entries = [
+        journal.Entry(
+            at=now,
+            tenant_id=row["tenant_id"],
+            actor="platform",
+            event="sender.exemption_expiring",
+            data={"route": row["route"], "ends_at": row["ends_at"].isoformat()},
+        )
+        for row in rows
+    ]
+    await journal.append(connection, entries)

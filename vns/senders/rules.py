@@ -16,6 +16,8 @@ from vns.numbering.rules import NumberKind, PhoneNumber, parse
 CODE_LIVES: Final = timedelta(minutes=5)
 MOST_TRIES: Final = 5
 MAX_LABEL: Final = 100  # characters
+MAX_SENDERS: Final = 100_000  # numbers of one tenant
+MAX_VALID_DAYS: Final = 3_650
 _FEWEST, _MOST = 8, 12  # digits
 
 

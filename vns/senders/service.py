@@ -17,6 +17,8 @@ from vns.senders.bulk import Fault, Row, judged
 from vns.senders.rules import (
     CODE_LIVES,
     MAX_LABEL,
+    MAX_SENDERS,
+    MAX_VALID_DAYS,
     MOST_TRIES,
     Method,
     Policy,
@@ -65,13 +67,20 @@ class Senders:
 
     async def set_policy(self, actor: str, tenant_id: UUID, policy: Policy) -> None:
         """Raises InvalidRequest."""
-        if not 0 <= policy.max_numbers <= 100_000 or not 1 <= policy.valid_days <= 3650:
-            raise InvalidRequest("a tenant has 0 to 100000 sender numbers, proven for 1 to 3650 days")
+        if not 0 <= policy.max_numbers <= MAX_SENDERS or not 1 <= policy.valid_days <= MAX_VALID_DAYS:
+            raise InvalidRequest(
+                f"a tenant has 0 to {MAX_SENDERS} sender numbers, proven for 1 to {MAX_VALID_DAYS} days"
+            )
         async with self._db.transaction() as connection:
             await connection.execute(
                 queries.SET_POLICY, tenant_id, policy.proof, policy.max_numbers, policy.valid_days, policy.allow_050
             )
-            data: journal.Data = {"proof": policy.proof.value, "max_numbers": policy.max_numbers}
+            data: journal.Data = {
+                "proof": policy.proof.value,
+                "max_numbers": policy.max_numbers,
+                "valid_days": policy.valid_days,
+                "allow_050": policy.allow_050,
+            }
             await self._note(connection, actor, "sender.policy_set", tenant_id, None, data)
 
     async def count(self, tenant_id: UUID) -> int:
@@ -108,6 +117,19 @@ class Senders:
                 numbers = [row.number for row in rows if row.number]
                 await self._insert(connection, actor, tenant_id, policy, numbers, "")
         return rows
+
+    async def judge_in(self, connection: asyncpg.Connection, tenant_id: UUID, texts: Sequence[str]) -> list[Row]:
+        """Which of many cannot be registered, whoever registers them. Within a transaction of the caller's."""
+        return await self._judge(connection, tenant_id, await self.policy_in(connection, tenant_id), texts)
+
+    async def register_missing_in(
+        self, connection: asyncpg.Connection, actor: str, tenant_id: UUID, texts: Sequence[str]
+    ) -> None:
+        """Those that `judge_in` finds nothing wrong with; what is registered stays as it is. Within a transaction."""
+        policy = await self.policy_in(connection, tenant_id)
+        rows = await self._judge(connection, tenant_id, policy, texts)
+        numbers = [row.number for row in rows if row.number and row.fault is None]
+        await self._insert(connection, actor, tenant_id, policy, numbers, "")
 
     async def _bulk_policy(self, connection: asyncpg.Connection, tenant_id: UUID) -> Policy:
         policy = await self.policy_in(connection, tenant_id)

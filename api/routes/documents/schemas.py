@@ -27,10 +27,10 @@ class DocumentOut(Out):
     """A certificate. An operator reads it and decides on the number, or on the manager."""
 
     id: UUID
-    sender_number_id: UUID | None = Field(description="Null: a manager's.")
+    sender_number_id: UUID | None = Field(description="Null: a manager's, or of an application for an exemption.")
     kind: Paper = Field(
         description="`subscription`: of a number; `employment`, `attorney`: of a manager, the certificate of "
-        "employment and the power of attorney."
+        "employment and the power of attorney; `registration`: a carrier's, of an application for an exemption."
     )
     media_type: MediaType
     size: int = Field(serialization_alias="bytes")

@@ -1,4 +1,4 @@
-"""Routes of decisions: numbers and managers of all tenants, for keys of the operator's.
+"""Routes of decisions: numbers, managers and exemptions of all tenants, and their policies, for keys of the operator's.
 
 A thing stands under its tenant: under another it is not there.
 """
@@ -13,9 +13,12 @@ from api.answers import problems
 from api.by_hand import JsonBody, documented_body
 from api.routes.documents.routes import FILES, file_answer
 from api.routes.documents.schemas import DocumentOut
+from api.routes.exemptions.schemas import ApplicationOut, StandingOut
 from api.routes.managers.routes import ManagerBody
 from api.routes.managers.schemas import ManagerOut, NewManager
 from api.routes.reviews.schemas import (
+    ApplicationReview,
+    ApplicationReviewPage,
     Decision,
     ManagerDecision,
     ManagerReview,
@@ -23,6 +26,8 @@ from api.routes.reviews.schemas import (
     NumberReview,
     NumberReviewPage,
     NumberUnderReview,
+    PolicyBody,
+    PolicyOut,
     Verdict,
     Waiting,
 )
@@ -36,6 +41,7 @@ _CODE: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 TenantCode = Annotated[str, Path(pattern=_CODE, description="The tenant's code or id.")]
 DecisionBody = Annotated[Decision, Depends(JsonBody(Decision))]
 ManagerDecisionBody = Annotated[ManagerDecision, Depends(JsonBody(ManagerDecision))]
+SetPolicyBody = Annotated[PolicyBody, Depends(JsonBody(PolicyBody))]
 
 router = APIRouter(prefix="/v1/sender-reviews", tags=["sender reviews"])
 
@@ -68,6 +74,21 @@ async def list_sender_manager_reviews(
     codes = await _codes(request)
     items = [ManagerReview(tenant=codes[one.tenant_id], manager=ManagerOut.of(one)) for one in page.items]
     return ManagerReviewPage(items=items, next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/exemptions",
+    operation_id="listSenderExemptionReviews",
+    summary="Applications for an exemption of all tenants that wait, newest first",
+    responses=problems(),
+)
+async def list_sender_exemption_reviews(
+    request: Request, _principal: SendersReviewer, wanted: Annotated[Waiting, Query()]
+) -> ApplicationReviewPage:
+    page = await services_of(request).applications.review(cursor=wanted.cursor, limit=wanted.limit)
+    codes = await _codes(request)
+    items = [ApplicationReview(tenant=codes[one.tenant_id], application=ApplicationOut.of(one)) for one in page.items]
+    return ApplicationReviewPage(items=items, next_cursor=page.next_cursor)
 
 
 async def _codes(request: Request) -> dict[UUID, str]:
@@ -169,3 +190,78 @@ async def end_reviewed_sender_manager(request: Request, principal: SendersReview
     of = await services.access.get_tenant(tenant)
     await services.managers.end(principal.actor, of.id)
     return Response(status_code=204)
+
+
+@router.get(
+    "/{tenant}/exemption",
+    operation_id="getReviewedSenderExemption",
+    summary="A tenant's exemption, and its application",
+    responses=problems(errors.NotFound),
+)
+async def get_reviewed_sender_exemption(
+    request: Request, _principal: SendersReviewer, tenant: TenantCode
+) -> StandingOut:
+    services = services_of(request)
+    of = await services.access.get_tenant(tenant)
+    return StandingOut.of(await services.applications.standing(of.id))
+
+
+@router.delete(
+    "/{tenant}/exemption",
+    operation_id="revokeSenderExemption",
+    summary="End a tenant's exemption at once; what it alone has proven waits again",
+    status_code=204,
+    response_class=Response,
+    responses=problems(errors.NotFound),
+)
+async def revoke_sender_exemption(request: Request, principal: SendersReviewer, tenant: TenantCode) -> Response:
+    services = services_of(request)
+    of = await services.access.get_tenant(tenant)
+    await services.exemptions.revoke(principal.actor, of.id)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{tenant}/exemptions/{application_id}/decision",
+    operation_id="decideOnSenderExemption",
+    summary="Approve an application, which exempts the tenant for a year from now, or refuse it",
+    responses=problems(errors.NotFound, errors.Conflict, errors.QuotaExceeded, errors.InvalidApplication, body=True),
+    openapi_extra=documented_body(ManagerDecision),
+)
+async def decide_on_sender_exemption(
+    request: Request, principal: SendersReviewer, tenant: TenantCode, application_id: UUID, body: ManagerDecisionBody
+) -> ApplicationOut:
+    services = services_of(request)
+    of = await services.access.get_tenant(tenant)
+    if body.decision is Verdict.APPROVE:
+        return ApplicationOut.of(await services.applications.approve(principal.actor, of.id, application_id))
+    reason = body.reason or ""
+    return ApplicationOut.of(await services.applications.refuse(principal.actor, of.id, application_id, reason))
+
+
+@router.get(
+    "/{tenant}/policy",
+    operation_id="getSenderPolicy",
+    summary="What a tenant's sender numbers need",
+    responses=problems(errors.NotFound),
+)
+async def get_sender_policy(request: Request, _principal: SendersReviewer, tenant: TenantCode) -> PolicyOut:
+    services = services_of(request)
+    of = await services.access.get_tenant(tenant)
+    return PolicyOut.of(await services.senders.policy(of.id))
+
+
+@router.put(
+    "/{tenant}/policy",
+    operation_id="setSenderPolicy",
+    summary="Set what a tenant's sender numbers need; journalled",
+    responses=problems(errors.NotFound, body=True),
+    openapi_extra=documented_body(PolicyBody),
+)
+async def set_sender_policy(
+    request: Request, principal: SendersReviewer, tenant: TenantCode, body: SetPolicyBody
+) -> PolicyOut:
+    services = services_of(request)
+    of = await services.access.get_tenant(tenant)
+    await services.senders.set_policy(principal.actor, of.id, body.policy())
+    return PolicyOut.of(await services.senders.policy(of.id))

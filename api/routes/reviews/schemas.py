@@ -6,9 +6,11 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field, StringConstraints
 
 from api.routes.documents.schemas import DocumentOut
+from api.routes.exemptions.schemas import ApplicationOut
 from api.routes.managers.schemas import ManagerOut
 from api.routes.senders.schemas import SenderNumberOut
 from api.wire import Cursor, In, Out, PageSize
+from vns.senders.rules import MAX_SENDERS, MAX_VALID_DAYS, Policy, Proof
 
 _EXAMPLE: Final[dict[str, Any]] = {"decision": "approve", "reason": "document 019a0000-0000-7000-8000-000000000006"}
 
@@ -30,7 +32,7 @@ class Decision(In):
 
 
 class ManagerDecision(In):
-    """`reason`: why the manager is refused; the tenant reads it. An approval needs none."""
+    """`reason`: why the manager or the application is refused; the tenant reads it. An approval needs none."""
 
     decision: Verdict
     reason: Reason | None = None
@@ -67,3 +69,44 @@ class ManagerReview(Out):
 class ManagerReviewPage(Out):
     items: list[ManagerReview]
     next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
+class ApplicationReview(Out):
+    tenant: str = Field(description="The tenant's code.")
+    application: ApplicationOut
+
+
+class ApplicationReviewPage(Out):
+    items: list[ApplicationReview]
+    next_cursor: str | None = Field(description="For the next page; null on the last.")
+
+
+class PolicyBody(In):
+    """What a tenant's sender numbers need, whole: what is left out becomes the default."""
+
+    proof: Proof = Field(
+        default=Proof.REQUIRED, description="`required`: of each number; `listed`: they count at once."
+    )
+    max_numbers: int = Field(default=30, strict=True, ge=0, le=MAX_SENDERS, description="How many numbers are allowed.")
+    valid_days: int = Field(default=365, strict=True, ge=1, le=MAX_VALID_DAYS, description="How long a proof holds.")
+    allow_050: bool = Field(default=False, strict=True, description="Its carriers take a 050 as sender.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"proof": "required", "max_numbers": 100, "valid_days": 365, "allow_050": False}]
+        }
+    )
+
+    def policy(self) -> Policy:
+        return Policy(**self.model_dump())
+
+
+class PolicyOut(Out):
+    proof: Proof
+    max_numbers: int
+    valid_days: int
+    allow_050: bool
+
+    @classmethod
+    def of(cls, one: Policy) -> "PolicyOut":
+        return cls(proof=one.proof, max_numbers=one.max_numbers, valid_days=one.valid_days, allow_050=one.allow_050)

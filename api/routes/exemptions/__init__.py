@@ -1,0 +1,1 @@
+"""A tenant's application for an exemption, and what became of it."""
