@@ -15,6 +15,7 @@ from cli import (
     registry,
     rules,
     sender,
+    sender_exemption,
     sender_manager,
     tenants,
     users,
@@ -47,6 +48,7 @@ pools.app.command("set-rules")(rules.set_pool_rules)
 bindings.app.command("set-rules")(rules.set_binding_rules)
 registry.add_to(sender.app)
 sender_manager.add_to(sender.app)
+sender_exemption.add_to(sender.app)
 app.command()(route)
 app.command()(settings)
 

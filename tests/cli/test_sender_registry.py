@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tests.senders.codes import last_code
+from tests.senders.exemptions import ADDRESS, BUSINESS, CORPORATE, REGISTRATION, REPRESENTATIVE
 from vns.crypto.rules import KeyRing
 from vns.storage.database import Database
 
@@ -150,3 +151,37 @@ def test_an_exemption_is_granted_and_taken_back(shop: "Command") -> None:
     shop("sender", "unexempt", *SHOP)
     assert "waiting" in shop("sender", "list", *SHOP).out
     assert "not_found" in shop("sender", "unexempt", *SHOP, code=1).err
+
+
+@pytest.mark.usefixtures("keyring")
+def test_an_exemption_is_applied_for_decided_on_and_renewed(shop: "Command", tmp_path: Path) -> None:
+    numbers, paper = tmp_path / "numbers.txt", tmp_path / "registration.pdf"
+    numbers.write_text("02-1234-5678\n1588-1111\n")
+    paper.write_bytes(REGISTRATION)
+    given = ("--company", "Hanbit", "--business-number", BUSINESS, "--corporate-number", CORPORATE)
+    given = (*given, "--representative", REPRESENTATIVE, "--address", ADDRESS, "--numbers", str(numbers))
+    exemption = ("sender", "exemption")
+    assert "not_found" in shop(*exemption, "submit", *SHOP, code=1).err
+    wrong = shop(*exemption, "apply", *SHOP, *given, "--business-number", "124-81-00997", code=1)
+    assert "invalid_application" in wrong.err
+    drafted = shop(*exemption, "apply", *SHOP, *given)
+    assert (drafted.field("status"), drafted.field("numbers")) == ("draft", "2")
+    assert "conflict" in shop(*exemption, "approve", *SHOP, code=1).err
+    assert shop(*exemption, "submit", *SHOP).field("status") == "waiting"
+    own = drafted.field("application")
+    assert [row["APPLICATION"] for row in shop(*exemption, "review").rows()] == [own]
+    assert shop(*exemption, "refuse", *SHOP, "--reason", "no such address").field("reason") == "no such address"
+    shop(*exemption, "submit", *SHOP)
+    assert shop(*exemption, "approve", *SHOP).field("status") == "approved"
+    assert [row["METHOD"] for row in shop("sender", "list", *SHOP).rows()] == ["exempt", "exempt"]
+    assert shop(*exemption, "show", *SHOP).field("exempt by") == "integration"
+    assert shop(*exemption, "renew", *SHOP).field("status") == "draft"
+    carrier = shop(*exemption, "upload", str(paper), *SHOP)
+    assert (carrier.field("route"), len(carrier.field("certificate"))) == ("carrier", 36)
+    shop("sender", "document", carrier.field("certificate"), str(tmp_path / "seen.pdf"), *SHOP)
+    assert (tmp_path / "seen.pdf").read_bytes() == REGISTRATION
+    shop(*exemption, "withdraw", *SHOP)
+    assert shop(*exemption, "show", *SHOP).field("application") == own
+    assert "not_found" in shop(*exemption, "approve", "--tenant", "other", code=1).err
+    shop("sender", "unexempt", *SHOP)
+    assert "waiting" in shop("sender", "list", *SHOP).out
