@@ -37,6 +37,7 @@ async def test_one_number_from_its_registration_to_its_end(site: Site) -> None:
     assert await page.get_by_role("navigation", name="주 메뉴").get_by_role("link").all_inner_texts() == [
         "발신번호",
         "담당자",
+        "예외 적용",
         "등록 계정",
         "내 정보",
     ], "a manager of sender numbers sees nothing else"

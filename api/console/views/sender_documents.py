@@ -43,7 +43,7 @@ async def read(visit: Visit) -> Response:
 
 
 async def waiting(visit: Visit) -> Response:
-    """Numbers and managers of all tenants; nothing of one tenant's page leads here."""
+    """Numbers, managers and applications of all tenants; nothing of one tenant's page leads here."""
     cursor = visit.asked("cursor")
     found = await visit.services.documents.review(cursor=cursor, limit=PAGE_SIZE)
     pages = {
@@ -56,13 +56,21 @@ async def waiting(visit: Visit) -> Response:
         "first": visit.link("/reviews") if more else None,
         "next": visit.link("/reviews", managers=managers.next_cursor) if managers.next_cursor else None,
     }
+    later = visit.asked("exemptions")
+    applications = await visit.services.applications.review(cursor=later, limit=PAGE_SIZE)
+    application_pages = {
+        "first": visit.link("/reviews") if later else None,
+        "next": visit.link("/reviews", exemptions=applications.next_cursor) if applications.next_cursor else None,
+    }
     return visit.page(
         "reviews.html",
         senders=found.items,
         managers=managers.items,
+        applications=applications.items,
         tenants_by_id={tenant.id: tenant for tenant in visit.tenants},
         pages=pages,
         manager_pages=manager_pages,
+        application_pages=application_pages,
     )
 
 
