@@ -79,6 +79,7 @@ async def test_a_company_from_its_application_to_its_renewal(site: Site) -> None
     await page.close()
 
     page = await open_page(site, "sender_manager")
+    await page.get_by_text("02-555-0900, 1588-9090").wait_for()
     await faultless(page, "exemption-approved")
     assert await page.get_by_role("button", name="예외 적용 취소").count() == 0, "that is for operators"
     await page.get_by_role("button", name="갱신 신청 작성").click()
