@@ -159,12 +159,12 @@ def test_an_exemption_is_applied_for_decided_on_and_renewed(shop: "Command", tmp
     numbers.write_text("02-1234-5678\n1588-1111\n")
     paper.write_bytes(REGISTRATION)
     given = ("--company", "Hanbit", "--business-number", BUSINESS, "--corporate-number", CORPORATE)
-    given = (*given, "--representative", REPRESENTATIVE, "--address", ADDRESS, "--numbers", str(numbers))
+    company = (*given, "--representative", REPRESENTATIVE, "--address", ADDRESS, "--numbers", str(numbers))
     exemption = ("sender", "exemption")
     assert "not_found" in shop(*exemption, "submit", *SHOP, code=1).err
-    wrong = shop(*exemption, "apply", *SHOP, *given, "--business-number", "124-81-00997", code=1)
+    wrong = shop(*exemption, "apply", *SHOP, *company, "--business-number", "124-81-00997", code=1)
     assert "invalid_application" in wrong.err
-    drafted = shop(*exemption, "apply", *SHOP, *given)
+    drafted = shop(*exemption, "apply", *SHOP, *company)
     assert (drafted.field("status"), drafted.field("numbers")) == ("draft", "2")
     assert "conflict" in shop(*exemption, "approve", *SHOP, code=1).err
     assert shop(*exemption, "submit", *SHOP).field("status") == "waiting"

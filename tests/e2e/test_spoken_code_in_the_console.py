@@ -58,7 +58,7 @@ async def proven(site: Site, platform: Platform, prompts: Path) -> None:
     await page.get_by_role("button", name="등록", exact=True).click()
     async with platform.carrier.phone() as phone:
         await page.get_by_role("button", name="인증 전화 받기").click()
-        await page.get_by_text("전화를 걸").wait_for()
+        await page.get_by_label("인증번호", exact=True).wait_for()
         report = await phone.hung_up()
     invite = report.received[0]
     assert invite.uri.startswith(f"sip:{LINE}@") and f"sip:{SHOWN}@" in invite.header("From")
