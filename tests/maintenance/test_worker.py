@@ -19,6 +19,8 @@ from vns.pools.rules import PoolChange, Service
 from vns.recordings.retention import Retention
 from vns.recordings.service import Recordings
 from vns.recordings.settings import RecordingSettings
+from vns.senders.exemption_rules import Route
+from vns.senders.exemptions import Exemptions
 from vns.senders.rules import Policy as SenderPolicy
 from vns.senders.rules import Proof
 from vns.senders.service import Senders
@@ -237,6 +239,18 @@ async def test_the_end_of_a_proof_is_told_of(world: World) -> None:
     world.clock.move(days=1)
     await _round(world)
     assert [event["subject"] for event in await _events(world, "sender.expiring")] == [own.id]
+
+
+async def test_the_end_of_an_exemption_is_told_of_once_and_by_its_day(world: World) -> None:
+    granted = await Exemptions(world.db, world.clock).grant("test", world.mall.tenant_id, Route.CARRIER, "file 7")
+    await _round(world)
+    assert await _events(world, "sender.exemption_expiring") == []
+    world.clock.move(days=336)
+    for _ in range(2):
+        await _round(world)
+    (told,) = await _events(world, "sender.exemption_expiring")
+    assert told["tenant_id"] == world.mall.tenant_id
+    assert told["data"] == {"route": "carrier", "expires_at": granted.ends_at.isoformat()}
 
 
 async def test_the_ends_of_proofs_of_pools_and_relay_numbers_are_told_of_once(world: World) -> None:

@@ -113,7 +113,7 @@ async def test_it_is_renewed_before_it_ends_and_the_former_is_erased(world: Worl
     (reminder,) = await journal(world, "sender.exemption_expiring")
     standing = await applications.standing(mall)
     assert standing.exemption is not None
-    assert reminder == {"route": "integration", "ends_at": standing.exemption.ends_at.isoformat()}
+    assert reminder == {"route": "integration", "expires_at": standing.exemption.ends_at.isoformat()}
     again = await applications.renew(TENANT, mall)
     assert (again.status, again.company) == (ApplicationStatus.DRAFT, first.company)
     assert again.id != first.id

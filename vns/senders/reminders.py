@@ -40,7 +40,7 @@ async def remind_of_exemptions(connection: asyncpg.Connection, now: datetime) ->
             tenant_id=row["tenant_id"],
             actor="platform",
             event="sender.exemption_expiring",
-            data={"route": row["route"], "ends_at": row["ends_at"].isoformat()},
+            data={"route": row["route"], "expires_at": row["ends_at"].isoformat()},
         )
         for row in rows
     ]
