@@ -1,6 +1,6 @@
 """`chaos`: texts while SMSC, relay and databases are killed at random and links are cut between submit and response.
 
-Every text ends exactly once; none is lost; one that was submitted twice, or whose submit has no known outcome, is
+Every text ends exactly once; none is lost; one that was submitted twice, or twice without a known outcome, is
 reported as such. Run with the tables on PostgreSQL and, a fifth as many, on MariaDB; everybody syncs to disk. What the
 checker can find is shown by planting each kind of breach into what the run left behind.
 """
@@ -25,6 +25,7 @@ from loadtests.texts_peers import Peer
 from local.children import tied
 from local.postgres import PostgresServer
 from local.postgres import prepare as prepare_postgres
+from sms_relay.relay.results import SENT_AGAIN
 from vns.crypto.rules import KeyRing
 
 TEXTS, QUICK_TEXTS = 50_000, 10_000
@@ -230,6 +231,9 @@ def run(quick: bool) -> Result:
             f"{make}: faults": ", ".join(f"{name} {times}" for name, times in sorted(done.items())),
             f"{make}: delivered": ends["delivered"],
             f"{make}: reported as of unknown outcome": ends["unknown"],
+            f"{make}: sent once more, and reported": sum(
+                rows[0].reason == SENT_AGAIN for rows in history.rows.values() if rows
+            ),
             f"{make}: submitted twice": sum(times > 1 for times in history.submits.values()),
             f"{make}: never submitted, and reported": sum(
                 rows[0].status == "unknown" and not history.submits.get(number)

@@ -11,6 +11,7 @@ import asyncpg
 from sqlalchemy import text
 
 from sms_relay.npro.database import NproDatabase
+from sms_relay.relay.results import SENT_AGAIN
 from vns.crypto.rules import KeyRing
 from vns.messages.rules import Arrival
 from vns.storage.database import plain_url
@@ -60,8 +61,10 @@ def _of_one(row: Row, submits: int, history: History) -> list[str]:
         found.append(f"ended as {row.status} ({row.reason})")
     if row.status == "delivered" and submits == 0:
         found.append("called delivered, and never submitted")
-    if submits > 1 and row.status != "unknown":
+    if submits > 1 and row.status != "unknown" and row.reason != SENT_AGAIN:
         found.append(f"submitted {submits} times, and not reported")
+    if submits > 2:
+        found.append(f"submitted {submits} times")
     logged = history.logged.get(row.npro_id, 0)
     if logged + (row.npro_id in history.left) != 1:
         found.append(f"{logged} rows in the logs, {int(row.npro_id in history.left)} in MSG_DATA")
@@ -75,7 +78,7 @@ def plant(history: History) -> list[tuple[str, History]]:
     number, rows = next(
         (number, rows)
         for number, rows in history.rows.items()
-        if rows and rows[0].status == "delivered" and history.submits.get(number) == 1
+        if rows and rows[0].status == "delivered" and not rows[0].reason and history.submits.get(number) == 1
     )
     row = rows[0]
 
@@ -89,6 +92,13 @@ def plant(history: History) -> list[tuple[str, History]]:
         ("a text fails without a fault of its own", with_rows(replace(row, status="failed", reason="any_other"))),
         ("delivered, and never submitted", replace(history, submits={**history.submits, number: 0})),
         ("submitted twice, and called delivered", replace(history, submits={**history.submits, number: 2})),
+        (
+            "sent once more than is said",
+            replace(
+                with_rows(replace(row, reason=SENT_AGAIN)),
+                submits={**history.submits, number: 3},
+            ),
+        ),
         ("its log row is gone", replace(history, logged={**history.logged, row.npro_id: 0})),
         ("logged twice", replace(history, logged={**history.logged, row.npro_id: 2})),
         ("logged, and still in MSG_DATA", replace(history, left=history.left | {row.npro_id})),

@@ -151,6 +151,7 @@ def _agent_config(texts: TextSettings, window: int) -> AgentConfig:
         window=window,
         poll_seconds=texts.tran_term,
         before=timedelta(hours=texts.before_time),
+        send_again=texts.send_again,
         record_life=timedelta(hours=texts.record_life_time),
         mover_seconds=texts.tran_term,
         ping_seconds=texts.db_ping_term,

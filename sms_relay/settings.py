@@ -186,6 +186,11 @@ class TextSettings(BaseSettings):
     before_time: float = Field(
         default=3.0, ge=0, description="Hours after which a row reserved for the past is not sent any more."
     )
+    send_again: bool = Field(
+        default=True,
+        description="A text whose submit has no known outcome goes once more, perhaps for the second time; off: it "
+        "ends as `unknown`.",
+    )
     record_life_time: float = Field(
         default=72.0, gt=0, description="Hours after SENT_DATE: stop waiting for a result and move the row to the log."
     )

@@ -10,7 +10,7 @@ from sms_relay.agent.admission import Admission
 from sms_relay.agent.batches import Batches
 from sms_relay.agent.checks import MULTIMEDIA, WITH_FILES, Row, judge, not_accepted, refusal
 from sms_relay.agent.contents import Contents, Files, media
-from sms_relay.agent.store import Accepted, Ended, OfTypes, Outcome, Returned, Store
+from sms_relay.agent.store import Accepted, Doubtful, Ended, OfTypes, Outcome, Returned, Store
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.links.choice import Choice, may_go_elsewhere
 from sms_relay.links.interface import Link, Outgoing, OutgoingKind, SubmitOutcome, SubmitStatus
@@ -44,6 +44,7 @@ def lanes(texts: Choice, multimedia: Choice) -> list[Lane]:
 class Sender:
     """`finished` is told USERDATA of messages that are final without a receipt.
 
+    `send_again`: a text whose submit has no known outcome goes once more.
     `on_duty`: whether this agent holds the database's lock now. Rows on their way get their outcome even when it
     does not.
     """
@@ -59,6 +60,7 @@ class Sender:
         window: int,
         poll_seconds: float,
         before: timedelta,
+        send_again: bool,
         admission: Admission,
         on_duty: Callable[[], bool],
         finished: Callable[[Sequence[int]], None],
@@ -73,6 +75,7 @@ class Sender:
         self._window = window
         self._poll_seconds = poll_seconds
         self._before = before
+        self._send_again = send_again
         self._admission = admission
         self._on_duty = on_duty
         self._finished = finished
@@ -161,7 +164,7 @@ class Sender:
             keys: list[PartKey] = []
         else:
             outcome, keys = await self._outcome(lane, row, objection)
-        self._pausing = self._pausing or isinstance(outcome, Returned)
+        self._pausing = self._pausing or isinstance(outcome, Returned | Doubtful)
         written = await self._keep(outcome, keys)
         if written:
             lane.in_flight.discard(row.seq)
@@ -223,6 +226,8 @@ class Sender:
         result = not_accepted(answer, self._clock.now())
         if result is None:
             return Returned(seq=seq), []
+        if answer.status is SubmitStatus.UNKNOWN and self._send_again:
+            return Doubtful(seq=seq, result=result), []
         return Ended(seq=seq, result=result), []
 
     async def _keep(self, outcome: Outcome, keys: Sequence[PartKey]) -> bool:

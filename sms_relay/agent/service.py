@@ -36,6 +36,7 @@ class AgentConfig:
     window: int = 50
     poll_seconds: float = 1.0
     before: timedelta = timedelta(hours=3)
+    send_again: bool = True
     record_life: timedelta = timedelta(hours=72)
     mover_seconds: float = 1.0
     ping_seconds: float = 10.0
@@ -89,6 +90,7 @@ class Agent:
             window=config.window,
             poll_seconds=config.poll_seconds,
             before=config.before,
+            send_again=config.send_again,
             admission=self._admission,
             on_duty=lambda: self._on_duty,
             finished=finished,
@@ -152,9 +154,11 @@ class Agent:
 
     async def _recover(self) -> None:
         uncertain = refusal(Detail.OUTCOME_LOST_BY_RESTART, self._clock.now())
-        reported, users = await self._store.recover(uncertain, keep=self.sender.in_flight)
-        if reported:
-            _log.warning("%d texts were being submitted when the last run ended: reported, not sent again", reported)
+        again = self._config.send_again
+        lost, users = await self._store.recover(uncertain, keep=self.sender.in_flight, again=again)
+        if lost:
+            what = "sent once more, or reported where they had been" if again else "reported, not sent again"
+            _log.warning("%d texts were being submitted when the last run ended: %s", lost, what)
         if users:
             self._finished(users)
         self.sender.hint.set()

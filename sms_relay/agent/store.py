@@ -6,22 +6,25 @@ CUR_STATE 1 and a row in the queue  taken: it may have been submitted (decision 
 CUR_STATE 1 and none                known not to have been submitted by this agent
 CUR_STATE 2 and rows in part        taken by the carrier under these ids: a receipt is awaited
 CUR_STATE 3                         final
+
+RSLT_CODE 904 in states 0 to 2: it goes for the second time, and not for a third.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column as SqlColumn
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, delete, insert, literal, or_, select, update
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sms_relay.agent.admission import end_duplicates
 from sms_relay.agent.checks import Content, NamedFile, Row
 from sms_relay.content.barcodes import BarcodeColumns
-from sms_relay.npro.codes import Result, ResultCode, State
+from sms_relay.npro.codes import Detail, Result, ResultCode, State
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import in_state
@@ -53,7 +56,15 @@ class Returned:
     seq: int
 
 
-Outcome = Accepted | Ended | Returned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubtful:
+    """Message `seq` may have been sent: it is due once more. If it had been already, it ends with `result`."""
+
+    seq: int
+    result: Result
+
+
+Outcome = Accepted | Ended | Returned | Doubtful
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +167,13 @@ class Store:
         accepted = [one for one in outcomes if isinstance(one, Accepted)]
         ended = {one.seq: one.result for one in outcomes if isinstance(one, Ended)}
         returned = [one.seq for one in outcomes if isinstance(one, Returned)]
+        doubtful = {one.seq: one.result for one in outcomes if isinstance(one, Doubtful)}
         async with self._database.transaction() as connection:
             await self._remember_parts(connection, accepted)
             await self._move_on(connection, [one.seq for one in accepted], State.SENT)
             await self._move_on(connection, returned, State.REQUESTED)
             finished = await self._finish(connection, ended, State.SENDING)
+            finished |= await self._once_more(connection, doubtful)
             queue = self._database.tables.queue
             await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_([one.seq for one in outcomes])))
         return _users(finished)
@@ -183,6 +196,22 @@ class Store:
         if to is State.REQUESTED:
             values["SENT_DATE"] = None
         await connection.execute(update(data).where(taken).values(values))
+
+    async def _once_more(self, connection: AsyncConnection, doubtful: dict[int, Result]) -> dict[int, int | None]:
+        """Rows whose submit has no known outcome are due again, or final where they had been before.
+
+        RSLT_CODE is the mark. Returns USERDATA of the final ones, by MSG_SEQ.
+        """
+        if not doubtful:
+            return {}
+        data = self._database.tables.data
+        first = or_(data.c.RSLT_CODE.is_(None), data.c.RSLT_CODE.not_in([int(Detail.SENT_AGAIN)]))
+        await connection.execute(
+            update(data)
+            .where(data.c.MSG_SEQ.in_(doubtful), in_state(data, State.SENDING), first)
+            .values(CUR_STATE=State.REQUESTED.value, SENT_DATE=None, RSLT_CODE=int(Detail.SENT_AGAIN))
+        )
+        return await self._finish(connection, doubtful, State.SENDING)
 
     async def apply(self, receipts: Sequence[PartResult]) -> Applied:
         """Stores what receipts say. A message is final when all its parts are, or when one has failed."""
@@ -250,9 +279,14 @@ class Store:
         alike: dict[Result, list[int]] = {}
         for seq in users:
             alike.setdefault(finals[seq], []).append(seq)
-        finish = update(data).values(CUR_STATE=State.DONE.value, **_result_columns())
+        columns = _result_columns()
+        finish = update(data).values(CUR_STATE=State.DONE.value, **columns)
+        again = int(Detail.SENT_AGAIN)
+        marked = case((data.c.RSLT_CODE.in_([again]), again), else_=columns["RSLT_CODE"])
+        succeed = finish.values(RSLT_CODE=marked)
         for result, seqs in alike.items():
-            await connection.execute(finish.where(data.c.MSG_SEQ.in_(seqs)), _result_values(result))
+            end = succeed if result.code is ResultCode.SUCCESS else finish
+            await connection.execute(end.where(data.c.MSG_SEQ.in_(seqs)), _result_values(result))
         return users
 
     async def mark_built(self, built: Built) -> None:
@@ -266,18 +300,22 @@ class Store:
         async with self._database.transaction() as connection:
             await connection.execute(update(table).where(table.c.CONT_SEQ.in_([built.content])).values(values))
 
-    async def recover(self, uncertain: Result, keep: Iterable[int] = ()) -> tuple[int, tuple[int, ...]]:
+    async def recover(
+        self, uncertain: Result, keep: Iterable[int] = (), *, again: bool = False
+    ) -> tuple[int, tuple[int, ...]]:
         """After a start: rows whose submit has no recorded outcome get `uncertain`; other rows in state 1 are due
         again.
 
-        `keep`: rows that this process is just sending. Returns how many were reported, and the USERDATA of those.
+        `again`: they are due as well, those that had not been before. `keep`: rows that this process is just sending.
+        Returns how many there were of unknown outcome, and the USERDATA of those that are final.
         """
         data, queue = self._database.tables.data, self._database.tables.queue
         async with self._database.transaction() as connection:
             keeping = set(keep)
             found = await connection.execute(select(queue.c.MSG_SEQ))
             lost = [seq for seq in found.scalars() if seq not in keeping]
-            users = await self._finish(connection, dict.fromkeys(lost, uncertain), State.SENDING)
+            end = self._once_more if again else partial(self._finish, state=State.SENDING)
+            users = await end(connection, dict.fromkeys(lost, uncertain))
             if lost:
                 await connection.execute(delete(queue).where(queue.c.MSG_SEQ.in_(lost)))
             queued = select(literal(1)).where(queue.c.MSG_SEQ == data.c.MSG_SEQ).exists()

@@ -74,6 +74,8 @@ class Detail(IntEnum):
     """RSLT_CODE where the agent itself speaks.
 
     SUBMIT_BASE + SMPP command_status, MM7_BASE + MM7 StatusCode: the carrier refused the submit.
+    SENT_AGAIN stands in a row that is due once more after a submit of which nobody knows, and beside the success that
+    follows: the recipient may have the message twice.
     RECEIPT_BASE + error code (or 0): from the carrier's receipt or delivery report.
     """
 
@@ -108,10 +110,11 @@ class Detail(IntEnum):
     OUTCOME_LOST_BY_RESTART = 901
     OUTCOME_LOST_ON_LINK = 902
     LINK_REFUSED = 903
+    SENT_AGAIN = 904
 
 
 OUTCOME_UNKNOWN = frozenset({Detail.OUTCOME_LOST_BY_RESTART, Detail.OUTCOME_LOST_ON_LINK})
-"""The message may or may not have been sent. It is reported (`z`) and never sent again by itself."""
+"""The message may or may not have been sent. It is reported (`z`); sent again it is once at most, before that."""
 
 NO_NET = "ETC"
 """RSLT_NET of whatever did not succeed."""

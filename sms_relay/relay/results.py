@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.client import FoundRow, NproClient
-from sms_relay.npro.codes import OUTCOME_UNKNOWN, ResultCode, State
+from sms_relay.npro.codes import OUTCOME_UNKNOWN, Detail, ResultCode, State
 from sms_relay.npro.kst import from_korean, to_korean
 from sms_relay.relay.handover import wanted
 from sms_relay.relay.passing import PASSING, told
@@ -27,6 +27,7 @@ MARGIN = timedelta(days=1)  # a row is sent, and logged, after it was received; 
 _CODES = {one.value: one for one in ResultCode}
 
 NO_RECEIPT = "no_receipt"
+SENT_AGAIN = "sent_again"
 ROW_MISSING = "row_missing"
 
 
@@ -153,8 +154,14 @@ def _final(message: OpenMessage, row: FoundRow, sent_at: datetime | None, now: d
         at=from_korean(row.result_at) if row.result_at else now,
         sent_at=sent_at,
         code=code,
-        reason=None if status is Status.DELIVERED else ("outcome_lost" if uncertain else _word(known)),
+        reason=_reason(status, known, row.detail),
     )
+
+
+def _reason(status: Status, code: ResultCode | None, detail: int | None) -> str | None:
+    if status is Status.DELIVERED:
+        return SENT_AGAIN if detail == Detail.SENT_AGAIN else None
+    return "outcome_lost" if status is Status.UNKNOWN else _word(code)
 
 
 def _word(code: ResultCode | None) -> str:

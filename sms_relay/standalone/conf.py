@@ -233,6 +233,7 @@ def _agent(values: Values, window: int, own: OwnColumns) -> AgentConfig:
         window=window,
         poll_seconds=term,
         before=timedelta(hours=values.number("before_time", 3, 0, 8760)),
+        send_again=values.switch("vns_send_again", default=True),
         record_life=timedelta(hours=values.number("record_life_time", 72, 0.01, 8760)),
         mover_seconds=term if at_once else BATCH_SECONDS,
         ping_seconds=values.number("db_ping_term", 10, 0.1, 3600),

@@ -150,6 +150,12 @@ KEYS: Final = (
         "–",
         "What error codes of receipts mean with this carrier, as `12:C, 21:B`: error code, RSLT_CODE2.",
     ),
+    Key(
+        "vns_send_again",
+        "ON",
+        "A message whose submit has no known outcome goes once more; delivered, it has RSLT_CODE 904: perhaps twice. "
+        "OFF: it ends with `z`.",
+    ),
     Key("vns_ucs2", "ON", "Texts that MS949 cannot write go out in UCS-2. OFF: they are refused (`f`)."),
     Key("vns_tls_ca", "–", "File with the certificate authority of SMSC and MMSC, if it is not a well-known one."),
     Key(

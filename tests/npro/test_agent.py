@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -107,8 +108,10 @@ SUBMITS = [
     (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x14, retryable=True), "j", 20020),
     (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x58, retryable=True), "j", 20088),
     (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x45), "e", 20069),
-    (SubmitOutcome(status=SubmitStatus.UNKNOWN), "z", 902),
-    (SubmitOutcome(status=SubmitStatus.UNKNOWN, message_ids=("a",), parts=2), "z", 902),
+]
+DOUBTFUL = [
+    SubmitOutcome(status=SubmitStatus.UNKNOWN),
+    SubmitOutcome(status=SubmitStatus.UNKNOWN, message_ids=("a",), parts=2),
 ]
 
 
@@ -124,6 +127,47 @@ async def test_what_an_unsuccessful_submit_becomes(
         seq = await add(database)
         await becomes(database, seq, (3, code, detail, "ETC"))
     assert len(link.sent) == 1
+
+
+@pytest.mark.parametrize("lost", DOUBTFUL, ids=("all of it", "a part"))
+async def test_a_submit_of_unknown_outcome_is_made_once_more(database: NproDatabase, lost: SubmitOutcome) -> None:
+    async def first_lost(outgoing: Outgoing) -> SubmitOutcome:
+        return lost if len(link.sent) == 1 else await link.take(outgoing)
+
+    link = ScriptedLink(first_lost)
+    async with running(database, link) as agent:
+        seq = await add(database)
+        await becomes(database, seq, (2, None, 904, None))
+        await agent.handle_receipt(receipt(f"id-{seq}"))
+        assert await row(database, seq) == (3, "0", 904, "LGT"), (
+            "whoever reads the result knows that it may be there twice"
+        )
+    assert len(link.sent) == 2
+
+
+async def test_what_fails_the_second_time_says_so(database: NproDatabase) -> None:
+    async def lost_then_refused(_: Outgoing) -> SubmitOutcome:
+        if len(link.sent) == 1:
+            return DOUBTFUL[0]
+        return SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x0B)
+
+    link = ScriptedLink(lost_then_refused)
+    async with running(database, link):
+        await becomes(database, await add(database), (3, "2", 20011, "ETC"))
+
+
+@pytest.mark.parametrize("lost", DOUBTFUL, ids=("all of it", "a part"))
+@pytest.mark.parametrize(("again", "submits"), [(True, 2), (False, 1)])
+async def test_no_text_is_submitted_a_third_time(
+    database: NproDatabase, lost: SubmitOutcome, again: bool, submits: int
+) -> None:
+    async def lose(_: Outgoing) -> SubmitOutcome:
+        return lost
+
+    link = ScriptedLink(lose)
+    async with running(database, link, replace(FAST, send_again=again)):
+        await becomes(database, await add(database), (3, "z", 902, "ETC"))
+    assert len(link.sent) == submits
 
 
 async def test_what_was_certainly_not_sent_is_tried_again(database: NproDatabase) -> None:
@@ -271,24 +315,28 @@ async def test_a_strange_receipt_is_counted_and_does_not_come_again(database: Np
         assert agent.receiver.unknown == 1
 
 
-async def test_rows_being_submitted_when_the_agent_died_are_reported_and_not_sent_again(database: NproDatabase) -> None:
+@pytest.mark.parametrize("again", [True, False])
+async def test_rows_being_submitted_when_the_agent_died_go_once_more_or_are_reported(
+    database: NproDatabase, again: bool
+) -> None:
     asked = asyncio.Event()
+    config = replace(FAST, send_again=again)
 
     async def never(_: Outgoing) -> SubmitOutcome:
         asked.set()
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with running(database, ScriptedLink(never)):
+    async with running(database, ScriptedLink(never), config):
         seq = await add(database)
         await asyncio.wait_for(asked.wait(), 20)
     assert await row(database, seq) == (1, None, None, None)
     stranded = await add(database, CUR_STATE=1)  # of another agent, which could not reach its gateway
     link = ScriptedLink()
-    async with running(database, link):
-        await becomes(database, seq, (3, "z", 901, "ETC"))
+    async with running(database, link, config):
+        await becomes(database, seq, (2, None, 904, None) if again else (3, "z", 901, "ETC"))
         await becomes(database, stranded, SENT)
-    assert [one.id for one in link.sent] == [str(stranded)]
+    assert {one.id for one in link.sent} == ({str(seq), str(stranded)} if again else {str(stranded)})
 
 
 async def test_a_second_agent_waits_for_the_first_to_end(database: NproDatabase, npro_url: str) -> None:

@@ -95,16 +95,18 @@ async def test_a_link_that_is_down_is_not_asked(database: NproDatabase) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "detail"), [(LOST, "z", 902), (BAD_SENDER, "i", 20_000 + 0x0A)], ids=["lost", "sender"]
+    ("answer", "code", "detail", "submits"),
+    [(LOST, "z", 902, 2), (BAD_SENDER, "i", 20_000 + 0x0A, 1)],
+    ids=["lost, and once more", "sender"],
 )
 async def test_what_may_be_there_or_is_refused_for_itself_goes_nowhere_else(
-    database: NproDatabase, answer: SubmitOutcome, code: str, detail: int
+    database: NproDatabase, answer: SubmitOutcome, code: str, detail: int, submits: int
 ) -> None:
     skt, ktf = CarrierLink(Carrier.SKT, always(answer)), CarrierLink(Carrier.KTF)
     async with serving(database, [skt, ktf]):
         seq = await add(database, CALL_TO=OF_SKT)
         await becomes(database, seq, (3, code, detail, "ETC"))
-        assert (len(skt.sent), len(ktf.sent)) == (1, 0)
+        assert (len(skt.sent), len(ktf.sent)) == (submits, 0)
 
 
 async def test_of_several_refusals_the_own_carriers_counts(database: NproDatabase) -> None:

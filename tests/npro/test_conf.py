@@ -134,6 +134,7 @@ EFFECTS: list[tuple[str, dict[str, str], Callable[[Conf], object], object]] = [
         lambda c: c.error_codes,
         {"12": ResultCode.POWERED_OFF, "7": ResultCode.HANDSET_TROUBLE},
     ),
+    ("vns_send_again", {"vns_send_again": "OFF"}, lambda c: c.agent.send_again, False),
     ("vns_ucs2", {"vns_ucs2": "OFF"}, lambda c: c.link.ucs2, False),
     ("vns_tls_ca", {"vns_tls_ca": "ca.pem"}, lambda c: c.link.tls_ca, Path("ca.pem")),
     ("vns_mm7_url", MM7, lambda c: c.mm7 and (c.mm7.target, c.mm7.user), ("http://10.0.0.2:8080/mm7", "vasp")),

@@ -95,10 +95,15 @@ async def test_rows_typed_in_arrive_with_their_files_and_a_barcode_that_can_be_r
     assert [found[1] for found in _read_codes(built[1][2])] == ["8801234567893"]
 
 
-async def test_kill_9_between_submit_and_answer_sends_nothing_twice(
-    npro_url: str, tmp_path: Path, new_port: Callable[[], int]
+@pytest.mark.parametrize(
+    ("again", "end", "submits"),
+    [("ON", (3, "0", 904), 2), ("OFF", (3, "z", 901), 1)],
+    ids=["sent once more", "reported"],
+)
+async def test_kill_9_between_submit_and_answer(
+    npro_url: str, tmp_path: Path, new_port: Callable[[], int], again: str, end: tuple[int, str, int], submits: int
 ) -> None:
-    """The MMSC has taken it and keeps silent when the process is killed: reported as unknown, never sent again."""
+    """The MMSC has taken it and keeps silent when the process is killed: nobody can know, and the row says so."""
     a_background(tmp_path)
     database = NproDatabase.open(npro_url, size=1)
     await database.prepare(KoreanClock())
@@ -109,7 +114,9 @@ async def test_kill_9_between_submit_and_answer_sends_nothing_twice(
             smsc(tmp_path) as port,
             mmsc(tmp_path, f"http://127.0.0.1:{listen}/mm7/mm7", faults=faults) as centre,
         ):
-            conf = write_conf(tmp_path / "npro.conf", npro_url, port, **keys(centre.url, listen, tmp_path))
+            conf = write_conf(
+                tmp_path / "npro.conf", npro_url, port, vns_send_again=again, **keys(centre.url, listen, tmp_path)
+            )
             async with Program(conf) as program:
                 async with database.transaction() as connection:
                     for statement in TYPED.format(folder=tmp_path).split(";")[:2]:
@@ -127,10 +134,10 @@ async def test_kill_9_between_submit_and_answer_sends_nothing_twice(
                     assert not program.ended, program.log.read_text()
                     async with database.transaction() as connection:
                         shown = await connection.execute(text("SELECT CUR_STATE, RSLT_CODE2, RSLT_CODE FROM MSG_DATA"))
-                        return [tuple(row) for row in shown] == [(3, "z", 901)]
+                        return [tuple(row) for row in shown] == [end]
 
                 await until(reported, patience=PATIENCE)
                 assert await program.stop() == 0
-            assert len(centre.outbox) == 1
+            assert len(centre.outbox) == submits
     finally:
         await database.close()

@@ -1,4 +1,6 @@
-"""Whatever happens in whatever order, crashes too: a row is in one place, in one known state, submitted once."""
+"""Whatever happens in whatever order, crashes too: a row is in one place, in one known state, submitted once, or twice
+where nobody can know of the first time and the row says so.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +12,7 @@ from sqlalchemy import delete, insert, select
 
 from sms_relay.agent.checks import refusal
 from sms_relay.agent.mover import TableMover
-from sms_relay.agent.store import Accepted, Ended, Outcome, PartResult, Returned, Store
+from sms_relay.agent.store import Accepted, Doubtful, Ended, Outcome, PartResult, Returned, Store
 from sms_relay.npro.codes import Detail, Result, ResultCode
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
@@ -24,10 +26,10 @@ ACTIONS = st.lists(
         st.tuples(st.just("take"), st.integers(1, 5)),
         st.tuples(st.just("take"), st.integers(1, 5)),
         st.tuples(st.just("accepted"), st.integers(1, 3)),
-        st.tuples(st.sampled_from(["ended", "returned", "unsure take", "move"]), st.just(0)),
+        st.tuples(st.sampled_from(["ended", "returned", "doubtful", "unsure take", "move"]), st.just(0)),
         st.tuples(st.just("success"), st.integers(0, 9)),
         st.tuples(st.just("failure"), st.integers(0, 9)),
-        st.tuples(st.sampled_from(["repeated receipt", "crash"]), st.just(0)),
+        st.tuples(st.sampled_from(["repeated receipt", "crash", "crash, and again"]), st.just(0)),
     ),
     min_size=10,
     max_size=25,
@@ -48,6 +50,7 @@ class World:
     mover: TableMover
     taken: list[int] = field(default_factory=list)
     may_be_sent: dict[int, int] = field(default_factory=dict)  # how often take gave the row out and kept it
+    doubted: set[int] = field(default_factory=set)  # to be submitted once more
     awaiting: list[str] = field(default_factory=list)
     told: list[PartResult] = field(default_factory=list)
     ids: int = 0
@@ -66,10 +69,12 @@ class World:
                 await self.store.give_back(self.taken)
             case "move":
                 await self.mover.move_once()
-            case "crash":
-                await self.store.recover(refusal(Detail.OUTCOME_LOST_BY_RESTART, NOON))
+            case "crash" | "crash, and again":
+                again = action != "crash"
+                await self.store.recover(refusal(Detail.OUTCOME_LOST_BY_RESTART, NOON), again=again)
+                self.doubted.update(self.taken if again else ())
                 self.taken.clear()
-            case "accepted" | "ended" | "returned" if self.taken:
+            case "accepted" | "ended" | "returned" | "doubtful" if self.taken:
                 await self.store.record([self.outcome(action, self.taken.pop(0), number)])
             case "success" | "failure" if self.awaiting:
                 code = ResultCode.SUCCESS if action == "success" else ResultCode.POWERED_OFF
@@ -86,6 +91,9 @@ class World:
         if action == "returned":
             self.may_be_sent[seq] -= 1
             return Returned(seq=seq)
+        if action == "doubtful":
+            self.doubted.add(seq)
+            return Doubtful(seq=seq, result=refusal(Detail.OUTCOME_LOST_ON_LINK, NOON))
         if action == "ended":
             return Ended(seq=seq, result=refusal(Detail.NO_TEXT, NOON))
         ids = tuple(f"{seq}/{part}" for part in range(parts))
@@ -107,6 +115,7 @@ class World:
             queued = set((await connection.execute(select(tables.queue.columns["MSG_SEQ"]))).scalars())
             awaited = set((await connection.execute(select(tables.part.columns["MSG_SEQ"]))).scalars())
         now = {row.MSG_SEQ: (row.CUR_STATE, row.RSLT_CODE2) for row in rows}
+        details = {row.MSG_SEQ: row.RSLT_CODE for row in rows}
         assert len(now) == len(rows), "a row is in two places"
         assert self.before.keys() <= now.keys(), "a row is lost"
         for seq, (state, code) in now.items():
@@ -114,7 +123,9 @@ class World:
             assert (earlier, state) in ALLOWED or (earlier == 0 and state in {1, 3})
             assert (code is not None) == (state == 3)
             assert earlier != 3 or earlier_code == code, "a result has changed"
-            assert self.may_be_sent.get(seq, 0) <= 1, "a row was given out twice"
+            assert self.may_be_sent.get(seq, 0) <= 1 + (seq in self.doubted), "a row was given out too often"
+            if self.may_be_sent.get(seq, 0) > 1:
+                assert state < 3 or code != "0" or details[seq] == Detail.SENT_AGAIN, "nobody is told"
             assert (state == 1) == (seq in queued)
             assert (state == 2) == (seq in awaited)
             assert state == 3 or seq in in_table

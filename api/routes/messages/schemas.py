@@ -111,7 +111,7 @@ class MessageOut(Out):
     sender: Masked | None = Field(serialization_alias="from", description="Null when withheld.")
     recipient: Masked | None = Field(serialization_alias="to", description="Null when refused.")
     status: MessageStatus
-    reason: str | None = Field(description="Why it was refused or failed.")
+    reason: str | None = Field(description="Why it was refused or failed; `sent_again`: delivered, perhaps twice.")
     code: str | None = Field(description="RSLT_CODE2 of the sending agent.")
     kind: Kind
     received_at: datetime
