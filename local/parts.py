@@ -112,6 +112,7 @@ def environment(settings: LocalSettings, where: Addresses, records: Sequence[Pat
         "VNS_SMPP_URL": where.smpp_url,
         **({"VNS_MM7_URL": where.mm7_url} if where.mm7_url is not None else {}),
         "VNS_SKNFILE_PATH": os.environ.get("VNS_SKNFILE_PATH", str(run / "mms-packages")),
+        "VNS_MMS_FILES_PATH": os.environ.get("VNS_MMS_FILES_PATH", str(run / "mms-files")),
         "VNS_BARCODE_FILES_PATH": os.environ.get("VNS_BARCODE_FILES_PATH", str(run / "barcodes")),
         "VNS_KEYS_FILE": os.environ.get("VNS_KEYS_FILE", str(run / "keys.json")),
         "VNS_HTTP_PORT": str(settings.http_port),

@@ -18,7 +18,8 @@ from sms_relay.links.smpp.link import SmppLink
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import TableNames
-from sms_relay.relay.service import Relay
+from sms_relay.relay.pictures import PictureFolder
+from sms_relay.relay.service import Pictures, Relay
 from sms_relay.settings import RelaySettings, TextSettings
 from vns.crypto.rules import KeyRing
 from vns.errors import Unavailable
@@ -115,6 +116,7 @@ def _compose(
         subject=texts.lms_subject,
         result_life=timedelta(hours=texts.result_life_time),
         inserted=lambda: agent_of[0].hint() if agent_of else None,
+        pictures=_pictures(texts),
     )
     every: tuple[Link, ...] = (*links, *multimedia)
     if texts.npro_agent:
@@ -131,7 +133,8 @@ def _compose(
                 directory=link_settings.directory(),
             )
         )
-    for link in links:
+    taking: tuple[Link, ...] = links if texts.mms_files_path is None else every
+    for link in taking:
         link.on_incoming = relay.handle_incoming
     if agent_of and texts.receiver_switch:
         for one in every:
@@ -144,6 +147,12 @@ def _compose(
         relay=relay,
         kept=texts.kept() if multimedia else (),
     )
+
+
+def _pictures(texts: TextSettings) -> Pictures | None:
+    if texts.mms_files_path is None:
+        return None
+    return Pictures(folder=PictureFolder(texts.mms_files_path), life=timedelta(days=texts.mms_file_life_time))
 
 
 def _agent_config(texts: TextSettings, window: int) -> AgentConfig:

@@ -13,6 +13,8 @@ from sms_relay.links.mm7.config import Mm7LinkConfig
 from sms_relay.links.smpp.config import SmppLinkConfig
 from sms_relay.npro.codes import ResultCode
 
+MOST_FOLDER = 67  # characters: with the name of a picture, a hundred
+
 
 class RelaySettings(BaseSettings):
     """One SMPP link is described by the `smpp_*` settings; several by `smpp_links`, which stand alone. MM7 links
@@ -209,9 +211,24 @@ class TextSettings(BaseSettings):
     barcode_file_life_time: float = Field(
         default=7.0, ge=0, description="Days after which files of that folder are deleted; 0 = never."
     )
+    mms_files_path: Path | None = Field(
+        default=None,
+        description="Folder for pictures of relayed messages, the agent's to read; none = an MMSC's are refused.",
+    )
+    mms_file_life_time: float = Field(
+        default=1.0, ge=0, description="Days after the result of a message in which its pictures are erased."
+    )
     lms_subject: str = Field(
         default="안심번호 문자", min_length=1, max_length=20, description="MMS_SUBJECT of long texts that are relayed."
     )
+
+    @field_validator("mms_files_path")
+    @classmethod
+    def _short(cls, folder: Path | None) -> Path | None:
+        """FILE_NAME holds a hundred characters."""
+        if folder is not None and len(str(folder.absolute())) > MOST_FOLDER:
+            raise ValueError(f"a full path of {MOST_FOLDER} characters at most")
+        return folder
 
     def folders(self) -> Folders:
         return Folders.of(self.sknfile_path, self.barcode_files_path)

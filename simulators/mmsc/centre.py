@@ -1,8 +1,9 @@
-"""The MMSC itself: who may submit, what becomes of each message, and reports on their way back."""
+"""The MMSC itself: who may submit, what becomes of each message, reports on their way back, messages of handsets."""
 
 import asyncio
 import base64
 import hmac
+import json
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -12,7 +13,8 @@ from xml.sax.saxutils import escape
 
 from defusedxml.ElementTree import fromstring
 
-from simulators.mmsc import http
+from simulators.mmsc import delivers, http
+from simulators.mmsc.delivers import HandsetMessage, Posting
 from simulators.mmsc.outbox import Outbox
 from simulators.mmsc.settings import Fault, FaultKind, ReportTiming, Rule, Settings
 from simulators.mmsc.submits import NAMESPACE, Refused, Submit, read_submit
@@ -89,6 +91,11 @@ class MmscCentre:
             raise http.BadHttp(405)
         if not hmac.compare_digest(request.headers.get("authorization", ""), f"Basic {self._credentials}"):
             return http.response(401, b"", WWW_Authenticate='Basic realm="mmsc"')
+        if request.first[1] == delivers.PATH:
+            return self._from_handset(request)
+        return await self._submitted(request, writer)
+
+    async def _submitted(self, request: http.HttpMessage, writer: asyncio.StreamWriter) -> bytes | None:
         fault = self._settings.fault_of(self._submits)
         self._submits += 1
         try:
@@ -135,31 +142,53 @@ class MmscCentre:
         self._outbox.add(submit, message_id, self._user)
         return message_id
 
+    # -- from handsets ------------------------------------------------------------------------------------
+
+    def _from_handset(self, request: http.HttpMessage) -> bytes:
+        self._number += 1
+        linked_id = f"{self._number}"
+        try:
+            message = HandsetMessage.read(request.body)
+            posting = delivers.deliver_req(message, linked_id, VERSION, in_base64=self._settings.deliver_in_base64)
+        except ValueError as error:
+            raise http.BadHttp(400) from error
+        self._spawn(self._bring(posting))
+        return http.response(200, json.dumps({"message_id": linked_id}).encode(), Content_Type="application/json")
+
+    async def _bring(self, posting: Posting) -> None:
+        """To the platform, until it is taken and as many times more as there are copies."""
+        for _ in range(self._settings.deliver_copies):
+            await self._offer("DeliverRsp", posting, _nobody)
+
     # -- reports ------------------------------------------------------------------------------------------
 
     async def _report(self, submit: Submit, message_id: str, rule: Rule, written: Callable[[], None]) -> None:
         """Offered again until it is taken. `written` is called when the first try is on the wire."""
         await asyncio.sleep(rule.report_delay)
         body = _report_req(submit, message_id, rule.mm_status)
+        await self._offer("DeliveryReportRsp", Posting(content_type=CONTENT_TYPE, body=body), written)
+
+    async def _offer(self, answer: str, posting: Posting, written: Callable[[], None]) -> None:
+        """Again and again until it is answered with an `answer` of success."""
         for _ in range(REPORT_TRIES):
             try:
                 async with asyncio.timeout(self._settings.report_timeout):
-                    if await self._post(body, written):
+                    if await self._post(answer, posting, written):
                         return
             except (OSError, EOFError, TimeoutError, http.BadHttp, ValueError) as error:
-                log.info("a report was not taken (%s)", type(error).__name__)
+                log.info("a report or message was not taken (%s)", type(error).__name__)
             written()
             await asyncio.sleep(self._settings.retry_seconds)
-        log.warning("a report is not taken; given up")
+        log.warning("a report or message is not taken; given up")
 
-    async def _post(self, body: bytes, written: Callable[[], None]) -> bool:
-        """Whether it was answered with a DeliveryReportRsp of success."""
+    async def _post(self, wanted: str, posting: Posting, written: Callable[[], None]) -> bool:
+        """Whether it was answered with a `wanted` of success."""
         where = self._report_url
         reader, writer = await asyncio.open_connection(where.hostname, where.port or 80)
         try:
             host = where.netloc
-            head = {"Authorization": f"Basic {self._credentials}", "Content_Type": CONTENT_TYPE, "SOAPAction": '""'}
-            writer.write(http.post(where.path or "/", body, Host=host, **head))
+            head = {"Authorization": f"Basic {self._credentials}", "Content_Type": posting.content_type}
+            writer.write(http.post(where.path or "/", posting.body, Host=host, SOAPAction='""', **head))
             await writer.drain()
             written()
             answer = await http.read(reader)
@@ -167,8 +196,12 @@ class MmscCentre:
             writer.close()
         if answer.first[1] != "200":
             return False
-        statuses = fromstring(answer.body, forbid_dtd=True).iterfind(f".//{{{NAMESPACE}}}DeliveryReportRsp//*")
+        statuses = fromstring(answer.body, forbid_dtd=True).iterfind(f".//{{{NAMESPACE}}}{wanted}//*")
         return any(one.tag == f"{{{NAMESPACE}}}StatusCode" and one.text == str(SUCCESS) for one in statuses)
+
+
+def _nobody() -> None:
+    """Nobody waits for a message to be on the wire."""
 
 
 def _envelope(transaction_id: str, body: str) -> bytes:

@@ -48,10 +48,15 @@ class Fault(_Frozen):
 
 
 class Settings(_Frozen):
-    """The whole of it. `retry_seconds`: between tries of a report that was not taken."""
+    """The whole of it. `retry_seconds`: between tries of a report or message that was not taken.
+
+    `deliver_copies`: how often a message is offered though it was taken, as after an answer that was lost.
+    """
 
     retry_seconds: float = Field(default=1.0, gt=0)
     report_timeout: float = Field(default=30.0, gt=0)
+    deliver_in_base64: bool = False
+    deliver_copies: int = Field(default=1, ge=1, le=10)
     rules: tuple[Rule, ...] = ()
     faults: tuple[Fault, ...] = ()
 

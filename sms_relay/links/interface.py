@@ -129,6 +129,10 @@ class Incoming:
     without user data headers, in `data_coding`. `parts`: how many parts were received. `missing`: sequence
     numbers of parts that never came (an incomplete message is handed over as it is after a time rather than
     lost). `reference`: the concatenation reference, None for a single text.
+
+    A multimedia message has `media` beside the text, which may then be empty, and perhaps a `subject`; `raw` is a
+    digest of it all. `delivery`: the carrier's own name for it, the same when it is offered again; empty where there
+    is none.
     """
 
     source: str
@@ -141,6 +145,9 @@ class Incoming:
     parts: int = 1
     missing: tuple[int, ...] = ()
     reference: int | None = None
+    media: tuple[Media, ...] = ()
+    subject: str = ""
+    delivery: str = ""
 
     def __repr__(self) -> str:
         return f"Incoming(link={self.link!r}, {len(self.raw)} bytes, parts={self.parts}, missing={self.missing})"

@@ -31,13 +31,17 @@ SUBJECT_LENGTH = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRow:
-    """A message to be inserted. `subject` set: a long one, whose text goes into MMS_CONTENTS_INFO."""
+    """A message to be inserted. `subject` set: a long one, whose text goes into MMS_CONTENTS_INFO.
+
+    `pictures`: full paths that the agent can read.
+    """
 
     userdata: int
     to: str
     sender: str
     text: str
     subject: str | None = None
+    pictures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"NewRow(userdata={self.userdata})"
@@ -99,7 +103,13 @@ class NproClient:
             await connection.execute(insert(data), values)
 
     async def _insert_content(self, connection: AsyncConnection, row: NewRow) -> int:
-        values = {"FILE_CNT": 1, "MMS_BODY": row.text, "MMS_SUBJECT": (row.subject or "")[:SUBJECT_LENGTH]}
+        values: dict[str, object] = {
+            "FILE_CNT": len(row.pictures) + (1 if row.text else 0),
+            "MMS_BODY": row.text or None,
+            "MMS_SUBJECT": (row.subject or "")[:SUBJECT_LENGTH],
+        }
+        for number, path in enumerate(row.pictures, 1):
+            values |= {f"FILE_TYPE{number}": "IMG", f"FILE_NAME{number}": path, f"SERVICE_DEP{number}": "ALL"}
         done = await connection.execute(insert(self._database.tables.contents), values)
         key: Any = done.inserted_primary_key
         return int(key[0])

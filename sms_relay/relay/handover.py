@@ -6,7 +6,7 @@ cannot be in MSG_DATA; any other (after a crash, after a lost answer) is looked 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.client import NewRow, NproClient, Wanted
@@ -14,6 +14,7 @@ from sms_relay.npro.codes import ResultCode
 from sms_relay.npro.database import Rejected
 from sms_relay.npro.kst import to_korean
 from sms_relay.relay.passing import PASSING, told
+from sms_relay.relay.pictures import PictureFolder
 from vns.messages.rules import Kind, Objection, OpenMessage, Outcome, Status
 from vns.messages.service import Messages
 from vns.storage.clock import Clock
@@ -26,7 +27,10 @@ RELOAD_SECONDS = 30.0
 
 
 class Handover:
-    """`awaited` gets every message that is in MSG_DATA now; `inserted` is called after each commit there."""
+    """`awaited` gets every message that is in MSG_DATA now; `inserted` is called after each commit there.
+
+    `folder`: where pictures are put for the agent before the row that names them is inserted.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Handover:
         on_duty: Callable[[], bool],
         awaited: Callable[[OpenMessage], None],
         inserted: Callable[[], None],
+        folder: PictureFolder | None = None,
     ) -> None:
         self.hint = Wakeup()
         self._messages = messages
@@ -47,6 +52,8 @@ class Handover:
         self._on_duty = on_duty
         self._awaited = awaited
         self._inserted = inserted
+        self._folder = folder
+        self._stuck: dict[int, OpenMessage] = {}
         self._fresh: dict[int, OpenMessage] = {}
         self._tried: dict[int, OpenMessage] = {}
         self._reloaded: set[int] = set()
@@ -63,8 +70,9 @@ class Handover:
 
     def forget(self) -> None:
         """The duty was lost: another relay may have handed over what is known here."""
-        self._tried |= self._fresh
+        self._tried |= self._fresh | self._stuck
         self._fresh.clear()
+        self._stuck.clear()
 
     async def run(self) -> None:
         """Hands over until cancelled."""
@@ -106,6 +114,8 @@ class Handover:
             after = batch[-1].npro_id
 
     async def _hand_all(self) -> None:
+        self._tried |= self._stuck
+        self._stuck.clear()
         while self._tried:
             batch = list(self._tried.values())[:BATCH]
             present = await self._present(batch)
@@ -122,18 +132,23 @@ class Handover:
         return set(await self._client.find([wanted(message) for message in batch], since))
 
     async def _hand(self, missing: Sequence[OpenMessage], batch: Sequence[OpenMessage]) -> None:
-        """Inserts `missing`; then all of `batch` is there. What fails to be inserted stays in `_tried`."""
+        """Inserts `missing`; then all of `batch` is there. What fails to be inserted stays in `_tried`.
+
+        A message whose pictures cannot be written waits in `_stuck`, and the others do not wait for it.
+        """
         refused: list[OpenMessage] = []
+        paths = await self._written(missing)
+        ready = [message for message in missing if message.npro_id not in self._stuck]
         try:
-            await self._insert(missing)
+            await self._insert(ready, paths)
         except Rejected:
-            for message in missing:
+            for message in ready:
                 try:
-                    await self._insert([message])
+                    await self._insert([message], paths)
                 except Rejected:
                     refused.append(message)
         await self._refuse(refused)
-        handed = [message for message in batch if message not in refused]
+        handed = [message for message in batch if message not in refused and message.npro_id not in self._stuck]
         for message in handed:
             self._awaited(message)
         if handed:
@@ -141,19 +156,36 @@ class Handover:
         for message in batch:
             self._tried.pop(message.npro_id, None)
 
-    async def _insert(self, messages: Sequence[OpenMessage]) -> None:
+    async def _written(self, messages: Sequence[OpenMessage]) -> dict[int, tuple[str, ...]]:
+        """Paths of the pictures of those that have some, by npro_id. One message's at a time is held in memory."""
+        paths: dict[int, tuple[str, ...]] = {}
+        for message in messages:
+            if message.kind is not Kind.MMS:
+                continue
+            pictures = (await self._messages.pictures([message.id]))[message.id]
+            try:
+                if self._folder is None:
+                    raise FileNotFoundError
+                paths[message.npro_id] = await self._folder.write(message.id, pictures)
+            except OSError as error:
+                self._stuck[message.npro_id] = message
+                _log.warning("pictures of a message cannot be written (%s): it waits", type(error).__name__)
+        return paths
+
+    async def _insert(self, messages: Sequence[OpenMessage], paths: Mapping[int, tuple[str, ...]]) -> None:
         if messages:
-            await self._client.insert([self._row(message) for message in messages])
+            await self._client.insert([self._row(one, paths.get(one.npro_id, ())) for one in messages])
             self._inserted()
 
-    def _row(self, message: OpenMessage) -> NewRow:
+    def _row(self, message: OpenMessage, pictures: tuple[str, ...]) -> NewRow:
         envelope = message.envelope
         return NewRow(
             userdata=message.npro_id,
             to=envelope.to,
             sender=envelope.sender,
             text=envelope.text,
-            subject=None if message.kind is Kind.SMS else self._subject,
+            subject=None if message.kind is Kind.SMS else envelope.subject or self._subject,
+            pictures=pictures,
         )
 
     async def _refuse(self, refused: Sequence[OpenMessage]) -> None:

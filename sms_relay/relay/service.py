@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sms_relay.agent.wakeup import Wakeup
@@ -12,6 +13,7 @@ from sms_relay.npro.database import NproDatabase
 from sms_relay.relay.handover import Handover
 from sms_relay.relay.inbound import Inbound
 from sms_relay.relay.passing import PASSING, told
+from sms_relay.relay.pictures import PictureFolder
 from sms_relay.relay.results import Results
 from vns.messages.duty import sole_relay, watch
 from vns.messages.service import Messages
@@ -27,6 +29,14 @@ def nobody() -> None:
     """No agent in this process: its poll finds the rows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """Where they lie for the agent, and for how long after the result of their message."""
+
+    folder: PictureFolder
+    life: timedelta
+
+
 class Relay:
     """Between the platform's messages and one NPro database, whoever serves that one."""
 
@@ -40,11 +50,16 @@ class Relay:
         subject: str,
         result_life: timedelta,
         inserted: Callable[[], None] = nobody,
+        pictures: Pictures | None = None,
     ) -> None:
-        """`inserted` is called after each insert into MSG_DATA; `subject` is that of long texts."""
+        """`inserted` is called after each insert into MSG_DATA; `subject` is that of long texts.
+
+        `pictures` None: no message with pictures may be given to `handle_incoming`.
+        """
         client = NproClient(npro)
         self._db = db
         self._on_duty = False
+        self._messages, self._clock, self._pictures = messages, clock, pictures
         self._results = Results(messages, client, clock, life=result_life)
         self._handover = Handover(
             messages,
@@ -54,6 +69,7 @@ class Relay:
             on_duty=lambda: self._on_duty,
             awaited=self._results.watch,
             inserted=inserted,
+            folder=pictures.folder if pictures else None,
         )
         self._inbound = Inbound(messages, self._handover.offer)
 
@@ -71,6 +87,9 @@ class Relay:
             group.create_task(self._keep_duty(), name="relay-duty")
             group.create_task(self._handover.run(), name="relay-handover")
             group.create_task(self._results.run(), name="relay-results")
+            if self._pictures is not None:
+                sweeping = self._pictures.folder.sweeping(self._messages, self._clock, self._pictures.life)
+                group.create_task(sweeping, name="relay-pictures")
 
     async def _keep_duty(self) -> None:
         while True:

@@ -2,9 +2,12 @@
 
 import asyncio
 import re
+import shlex
 import signal
 import stat
+import sys
 import tomllib
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +17,10 @@ import pytest
 from pydantic import BaseModel
 
 from simulators.mmsc.settings import Fault, Rule, Settings
-from sms_relay.links.interface import Receipt, ReceiptState, SubmitStatus, TryLater
+from sms_relay.links.interface import Incoming, Receipt, ReceiptState, SubmitStatus, TryLater
 from sms_relay.links.mm7.link import Mm7Link
 from tests.links.mmsc import JPG, linked, listening, message, up
-from tests.simulators.mmsc import RunningMmsc, mmsc
+from tests.simulators.mmsc import ROOT, RunningMmsc, mmsc
 from tests.waiting import until
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "mmsc-simulator.md"
@@ -141,6 +144,45 @@ async def test_settings_are_read_again(tmp_path: Path) -> None:
             return (await link.submit(message())).mm7_status == 2004
 
         await until(refused)
+
+
+@pytest.mark.parametrize("settings", [{}, {"deliver_in_base64": True, "deliver_copies": 2}])
+async def test_a_handset_sends_a_picture(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """With the program of the document; the first offer is not taken."""
+    taken: list[Incoming] = []
+    refused: list[Incoming] = []
+
+    async def take(incoming: Incoming) -> None:
+        if not refused:
+            refused.append(incoming)
+            raise TryLater("not now")
+        taken.append(incoming)
+
+    copies: int = settings.get("deliver_copies", 1)
+    (tmp_path / "photo.jpg").write_bytes(JPG)
+    async with together(tmp_path, Reports(), **settings) as (centre, link):
+        link.on_incoming = take
+        code, said = await _handset(centre.url, str(tmp_path / "photo.jpg"))
+
+        async def there() -> bool:
+            return len(taken) == copies
+
+        await until(there)
+        assert (code, {one.delivery for one in (*refused, *taken)}) == (0, {said})
+        assert (await _handset(centre.url.replace("secret", "wrong")))[0] == 1
+    for one in taken:
+        assert (one.source, one.destination, one.text) == ("01012345678", "07081234567", "문 앞에 두었습니다")
+        assert [(file.content_type, file.data) for file in one.media] == [("image/jpeg", JPG)]
+
+
+async def _handset(url: str, *files: str) -> tuple[int | None, str]:
+    """As the document shows it. Exit code and what was said."""
+    shown = re.search(r"python (-m simulators\.mmsc\.handset .*) photo\.jpg", DOCUMENT.read_text(encoding="utf-8"))
+    assert shown is not None
+    words = [url if word.startswith("http://") else word for word in shlex.split(shown[1])]
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, *files, stdout=PIPE, cwd=ROOT)
+    said, _ = await process.communicate()
+    return process.returncode, said.decode().strip()
 
 
 async def test_a_wrong_account_is_let_in_nowhere(tmp_path: Path) -> None:

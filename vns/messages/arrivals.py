@@ -19,7 +19,7 @@ from vns.messages.deciding import Decided, Item, Verdict, arrived, question_of, 
 from vns.messages.judging import Judge
 from vns.messages.rules import (
     ADDRESSED,
-    RESEND_WINDOW,
+    ADDRESSED_ALONE,
     Arrival,
     OpenMessage,
     Received,
@@ -113,7 +113,7 @@ class Arrivals:
         """Those recorded before, by fingerprint: under their own id, or through another session a short while ago."""
         by_id = {item.arrival.id: item for item in items}
         by_fingerprint = {item.fingerprint: item for item in items}
-        since = now - RESEND_WINDOW
+        since = now - max(item.arrival.resend_window for item in items)
         rows = await connection.fetch(queries.KNOWN, list(by_id), list(by_fingerprint), since)
         found: dict[bytes, Answer | Exception] = {}
         for row in rows:
@@ -122,6 +122,7 @@ class Arrivals:
         for fingerprint in {row["fingerprint"] for row in rows} - found.keys():
             item = by_fingerprint.get(fingerprint)
             if item is not None:
+                since = now - item.arrival.resend_window
                 row = await connection.fetchrow(queries.CLAIM_DUPLICATE, fingerprint, since, item.arrival.session)
                 if row is not None:
                     found[fingerprint] = _known(row)
@@ -178,6 +179,8 @@ class Arrivals:
         if not isinstance(decision, Collect):
             return one
         addressed = ADDRESSED.fullmatch(one.text or "")
+        if addressed is None and one.item.arrival.multimedia:
+            addressed = ADDRESSED_ALONE.fullmatch(one.text or "")
         if addressed is None:
             why = f"a text to this number has to begin with the {decision.what}"
             refusal = Refuse(

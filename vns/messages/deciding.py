@@ -13,6 +13,7 @@ from vns.errors import InvalidNumber
 from vns.messages import records
 from vns.messages.rules import (
     CODES,
+    FILES_LEFT_OUT,
     INCOMPLETE,
     Arrival,
     Envelope,
@@ -22,6 +23,8 @@ from vns.messages.rules import (
     Unencodable,
     recorded_vn,
     sendable,
+    sendable_with_files,
+    subject_of,
 )
 from vns.messages.tags import Unclear
 from vns.numbering.rules import PhoneNumber, caller_from_sip, digits_of, parse
@@ -102,11 +105,12 @@ def row_of(one: Decided, verdict: Verdict, now: datetime) -> records.NewMessage:
         status=verdict.status,
         reason=verdict.reason,
         code=verdict.code,
-        kind=verdict.kind,
+        kind=Kind.MMS if arrival.multimedia and verdict.envelope is None else verdict.kind,
         envelope=verdict.envelope,
         fingerprint=one.item.fingerprint,
         session=arrival.session,
         at=now,
+        pictures=arrival.pictures,
     )
 
 
@@ -121,11 +125,17 @@ def verdict_on(one: Decided, policy: Unencodable) -> Verdict:
         raise AssertionError("a connected decision has a target and a virtual number")
     if text is None:
         return objected(Status.REFUSED, Objection.UNREADABLE)
-    checked = sendable(text, policy)
+    arrival = one.item.arrival
+    checked = sendable_with_files(text, arrival, policy) if arrival.multimedia else sendable(text, policy)
     if isinstance(checked, Objection):
         return objected(Status.REFUSED if checked is Objection.EMPTY else Status.FAILED, checked)
-    envelope = Envelope(to=routed.target.digits, sender=_sender(routed, question.vn), text=checked.text)
-    reason = INCOMPLETE if one.item.arrival.incomplete else None
+    envelope = Envelope(
+        to=routed.target.digits,
+        sender=_sender(routed, question.vn),
+        text=checked.text,
+        subject="" if checked.kind is Kind.SMS else subject_of(arrival.subject, policy),
+    )
+    reason = INCOMPLETE if arrival.incomplete else FILES_LEFT_OUT if arrival.left_out else None
     return Verdict(status=Status.QUEUED, kind=checked.kind, reason=reason, envelope=envelope)
 
 

@@ -11,7 +11,7 @@ from vns.crypto.rules import KeyRing
 from vns.messages import advertising, queries, replies, tags
 from vns.messages.deciding import Decided, Verdict, objected
 from vns.messages.records import NewMessage
-from vns.messages.rules import Objection, Status, Unencodable, sendable
+from vns.messages.rules import Kind, Objection, Status, Unencodable, sendable
 from vns.numbering.rules import digits_of, parse
 from vns.routing.rules import Reason
 from vns.routing.service import Router
@@ -49,9 +49,9 @@ class Judge:
         self, connection: asyncpg.Connection, decided: Sequence[Decided], verdicts: list[Verdict], now: datetime
     ) -> None:
         marked = {
-            place: verdict.envelope.text
+            place: f"{verdict.envelope.subject}\n{verdict.envelope.text}".lstrip("\n")
             for place, verdict in enumerate(verdicts)
-            if verdict.envelope and advertising.is_marked(verdict.envelope.text)
+            if verdict.envelope and any(map(advertising.is_marked, (verdict.envelope.subject, verdict.envelope.text)))
         }
         if not marked:
             return
@@ -113,7 +113,7 @@ async def _tagged(
     if isinstance(written, Objection):
         return objected(Status.FAILED, written)
     envelope = replace(verdict.envelope, sender=digits_of(relay), text=written.text)
-    return replace(verdict, kind=written.kind, envelope=envelope)
+    return replace(verdict, kind=Kind.MMS if verdict.kind is Kind.MMS else written.kind, envelope=envelope)
 
 
 def _wish(one: Decided) -> replies.Wish | None:

@@ -34,6 +34,21 @@ select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bytea
 returning id, npro_id
 """
 
+INSERT_PICTURES = """
+insert into message_pictures (message_id, position, content)
+select $1, p.position, p.content from unnest($2::bytea[]) with ordinality as p (content, position)
+"""
+PICTURES = """
+select message_id, position, content from message_pictures
+ where message_id = any($1::uuid[]) order by message_id, position
+"""
+ERASE_PICTURES = "delete from message_pictures where message_id = any($1::uuid[])"
+
+# Messages whose files are still needed, or have not been kept for long enough since their result.
+KEPT_FILES = """
+select id from messages where id = any($1::uuid[]) and (finished_at is null or finished_at > $2)
+"""
+
 _OPEN = "select id, npro_id, kind, status, envelope, received_at from messages where status in ('queued', 'sent')"
 
 PENDING = _OPEN + " and handed_at is null and not held and npro_id > $1 order by npro_id limit $2"

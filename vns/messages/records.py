@@ -1,5 +1,6 @@
 """New rows of messages, as many at a time as there are."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from vns.messages.rules import (
     OpenMessage,
     Status,
     cipher_context,
+    picture_context,
     sealed_envelope,
 )
 from vns.messages.senders import DAILY_LIMIT, Sender
@@ -48,6 +50,7 @@ class NewMessage:
     at: datetime
     send_at: datetime | None = None
     held: bool = False
+    pictures: tuple[bytes, ...] = ()  # kept for as long as the envelope
     bulk: bool = False  # counts among the texts of its line's day
 
     def objected(self, objection: Objection) -> "NewMessage":
@@ -92,8 +95,24 @@ async def insert(
     allowed = await _allowed(connection, keyring, messages, daily_limit)
     columns = zip(*(_values(keyring, one) for one in allowed), strict=True)
     rows = await connection.fetch(queries.INSERT, *map(list, columns))
+    await _insert_pictures(connection, keyring, [one for one in allowed if one.envelope and one.pictures])
     npro_ids = {row["id"]: row["npro_id"] for row in rows}
     return [Recorded(one, npro_ids[one.id]) for one in allowed]
+
+
+async def _insert_pictures(connection: asyncpg.Connection, keyring: KeyRing, messages: Sequence[NewMessage]) -> None:
+    for message in messages:
+        sealed = [
+            keyring.encrypt(base64.b64encode(picture).decode(), context=picture_context(message.id, position))
+            for position, picture in enumerate(message.pictures, 1)
+        ]
+        await connection.execute(queries.INSERT_PICTURES, message.id, sealed)
+
+
+def unsealed_picture(keyring: KeyRing, row: asyncpg.Record) -> bytes:
+    """Of a row of message_pictures."""
+    context = picture_context(row["message_id"], row["position"])
+    return base64.b64decode(keyring.decrypt(row["content"], context=context))
 
 
 async def _allowed(

@@ -3,7 +3,7 @@
 from typing import Final
 
 from vns.crypto.rules import KeyRing
-from vns.messages.rules import cipher_context
+from vns.messages.rules import cipher_context, picture_context
 from vns.routing.reencryption import Place, walk
 from vns.storage.database import Database
 
@@ -15,10 +15,16 @@ _ENVELOPES: Final = Place(
     lambda row: cipher_context(row["id"]),
 )
 
+_PICTURES: Final = Place(
+    "select id, position, blob from (select message_id as id, position, content as blob from message_pictures) p where",
+    "update message_pictures set content = $3 where message_id = $1 and content = $2",
+    lambda row: picture_context(row["id"], row["position"]),
+)
+
 
 async def reencrypt_messages_once(db: Database, keyring: KeyRing) -> int:
     """How many were not of the newest version and now are; one that becomes final in between is passed over.
 
     Raises UnknownKeyVersion, DecryptionFailed where one cannot be read.
     """
-    return await walk(db, keyring, _ENVELOPES, one_by_one=True)
+    return sum([await walk(db, keyring, place, one_by_one=True) for place in (_ENVELOPES, _PICTURES)])

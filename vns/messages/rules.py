@@ -17,6 +17,8 @@ LMS_BYTES: Final = 2000
 UCS2_SMS_BYTES: Final = 140  # what one SMPP message carries
 RESEND_WINDOW: Final = timedelta(minutes=10)
 """A carrier that lost our acknowledgement offers a text again through its next session; later it is a new text."""
+NAMED_RESEND_WINDOW: Final = timedelta(days=7)
+"""The same of messages that the carrier has given a name of their own: no other message has it."""
 
 NO_NUMBER: Final = 0  # stored as VN where what was dialled is none
 _RECORDED_KINDS = frozenset({NumberKind.SAFE, NumberKind.VOIP, NumberKind.REPRESENTATIVE})
@@ -50,6 +52,7 @@ class Objection(StrEnum):
     OPTED_OUT = "opted_out"  # the recipient does not want texts of this tenant
     ADVERTISING = "advertising_not_allowed"  # see vns.messages.advertising
     CANCELLED = "cancelled"
+    NOTHING_TO_SHOW = "nothing_to_show"  # a multimedia message of which no handset would show anything
     TAG_NEEDED = "tag_needed"  # an answer to a relay number that does not say whom it is for
 
 
@@ -63,6 +66,7 @@ CODES: Final[dict[Objection, str]] = {
     Objection.OPTED_OUT: "c",
     Objection.ADVERTISING: "m",
     Objection.CANCELLED: "z",
+    Objection.NOTHING_TO_SHOW: "g",
     Objection.TAG_NEEDED: "q",
 }
 """The RSLT_CODE2 that an objection would have had in MSG_DATA."""
@@ -70,8 +74,16 @@ CODES: Final[dict[Objection, str]] = {
 ADDRESSED: Final = re.compile(r"\s*#?(?P<digits>[0-9][0-9-]{1,14})[#:,\s]\s*(?P<text>.+)", re.DOTALL)
 """A text to a number that many share by extension, or that a subscriber sends on: `1234 hello`."""
 
+ADDRESSED_ALONE: Final = re.compile(r"\s*#?(?P<digits>[0-9][0-9-]{1,14})#?\s*(?P<text>)")
+"""The same where pictures are all that is to be passed on."""
+
 INCOMPLETE: Final = "incomplete"
 """Reason of a text of which a part never came: what came is passed on."""
+
+FILES_LEFT_OUT: Final = "files_left_out"
+"""Reason of a multimedia message of which not every file could be passed on. Its recipient is told so, too."""
+
+SUBJECT_BYTES: Final = 40  # in MS949
 
 
 class Unencodable(StrEnum):
@@ -86,6 +98,8 @@ class Arrival:
     """A text as a link hands it over. `text` None: unreadable, then `raw` tells it from others. Its repr is bare.
 
     `id` becomes the message's. Offered again after an attempt whose commit was not confirmed, it has the same.
+    A multimedia message has `pictures` as they are to be sent, and `left_out` counts the files that are not.
+    `delivery`: the carrier's own name for it, or empty.
     """
 
     id: UUID
@@ -96,6 +110,10 @@ class Arrival:
     text: str | None
     raw: bytes = b""
     incomplete: bool = False
+    pictures: tuple[bytes, ...] = ()
+    left_out: int = 0
+    subject: str = ""
+    delivery: str = ""
 
     def __repr__(self) -> str:
         return f"Arrival(link={self.link!r})"
@@ -103,8 +121,21 @@ class Arrival:
     @property
     def identity(self) -> str:
         """What is the same when a carrier offers the same text again."""
+        if self.delivery:
+            named = ("message", self.link, self.sender, self.dialled, "named:" + self.delivery, self.raw.hex())
+            return "\0".join(named)
         body = "text:" + self.text if self.text is not None else "raw:" + self.raw.hex()
         return "\0".join(("message", self.link, self.sender, self.dialled, body))
+
+    @property
+    def resend_window(self) -> timedelta:
+        """For how long the same may come again and be no new text."""
+        return NAMED_RESEND_WINDOW if self.delivery else RESEND_WINDOW
+
+    @property
+    def multimedia(self) -> bool:
+        """Whether it had files, whatever became of them."""
+        return bool(self.pictures or self.left_out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +165,15 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """Who gets what from whom: national digits and text. Kept encrypted, and only until the message is final."""
+    """Who gets what from whom: national digits and text. Kept encrypted, and only until the message is final.
+
+    `subject`: of a multimedia message, as its sender wrote it; empty where there is none.
+    """
 
     to: str
     sender: str
     text: str
+    subject: str = ""
 
     def __repr__(self) -> str:
         return f"Envelope({len(self.text)} characters)"
@@ -211,6 +246,36 @@ def sendable(text: str, policy: Unencodable) -> Sendable | Objection:
     return Sendable(text=clean, kind=kind) if kind else Objection.TOO_LONG
 
 
+def sendable_with_files(text: str, arrival: Arrival, policy: Unencodable) -> Sendable | Objection:
+    """The same of a multimedia message: its text may be empty, and tells of files left out if there is room."""
+    checked = sendable(text, policy)
+    if checked is Objection.EMPTY:
+        checked = Sendable(text="", kind=Kind.SMS)
+    if isinstance(checked, Objection):
+        return checked
+    if not arrival.pictures and not checked.text:
+        return Objection.NOTHING_TO_SHOW
+    if arrival.left_out:
+        noted = sendable("\n".join(filter(None, (checked.text, left_out_note(arrival.left_out)))), policy)
+        checked = noted if isinstance(noted, Sendable) else checked
+    return Sendable(text=checked.text, kind=Kind.MMS) if arrival.pictures else checked
+
+
+def left_out_note(files: int) -> str:
+    return f"[안심번호] 첨부 파일 {files}개는 전달할 수 없어 빠졌습니다."
+
+
+def subject_of(text: str, policy: Unencodable) -> str:
+    """As much of a subject as the tables hold; empty where it cannot be written."""
+    checked = sendable(" ".join(text.split())[:SUBJECT_BYTES], policy)
+    if isinstance(checked, Objection):
+        return ""
+    subject = checked.text[:SUBJECT_BYTES]
+    while (korean_bytes(subject) or 0) > SUBJECT_BYTES:
+        subject = subject[:-1]
+    return subject
+
+
 def _kind(text: str) -> Kind | None:
     length, single = korean_bytes(text), SMS_BYTES
     if length is None:
@@ -258,9 +323,17 @@ def recorded_vn(dialled: PhoneNumber | None) -> int:
 
 def sealed_envelope(envelope: Envelope) -> str:
     """What is encrypted of it."""
-    return json.dumps({"to": envelope.to, "from": envelope.sender, "text": envelope.text}, ensure_ascii=False)
+    content = {"to": envelope.to, "from": envelope.sender, "text": envelope.text}
+    if envelope.subject:
+        content["subject"] = envelope.subject
+    return json.dumps(content, ensure_ascii=False)
 
 
 def cipher_context(message_id: UUID) -> bytes:
     """What an encrypted envelope is tied to."""
     return b"message:" + message_id.bytes
+
+
+def picture_context(message_id: UUID, position: int) -> bytes:
+    """What an encrypted picture is tied to. `position`: from 1."""
+    return b"picture:" + message_id.bytes + bytes([position])

@@ -10,7 +10,7 @@ import asyncpg
 from vns.access.rules import Principal
 from vns.crypto.rules import KeyRing
 from vns.errors import InvalidRequest, NotFound, NotScheduled, Unavailable, VnsError
-from vns.messages import queries
+from vns.messages import queries, records
 from vns.messages.arrivals import Arrivals
 from vns.messages.rules import (
     CODES,
@@ -105,9 +105,25 @@ class Messages:
             npro_id=row["npro_id"],
             kind=Kind(row["kind"]),
             status=Status(row["status"]),
-            envelope=Envelope(to=content["to"], sender=content["from"], text=content["text"]),
+            envelope=Envelope(
+                to=content["to"], sender=content["from"], text=content["text"], subject=content.get("subject", "")
+            ),
             received_at=row["received_at"],
         )
+
+    async def pictures(self, ids: Sequence[UUID]) -> dict[UUID, tuple[bytes, ...]]:
+        """The pictures of messages that are not final yet, in their order."""
+        async with self._db.connection() as connection:
+            rows = await connection.fetch(queries.PICTURES, list(ids))
+        found: dict[UUID, tuple[bytes, ...]] = dict.fromkeys(ids, ())
+        for row in rows:
+            found[row["message_id"]] += (records.unsealed_picture(self._keyring, row),)
+        return found
+
+    async def kept_files(self, ids: Sequence[UUID], before: datetime) -> set[UUID]:
+        """Those messages that have no result yet, or none that is older than `before`: their files are not erased."""
+        async with self._db.connection() as connection:
+            return {row["id"] for row in await connection.fetch(queries.KEPT_FILES, list(ids), before)}
 
     async def mark_handed(self, ids: Sequence[UUID]) -> None:
         """These are in MSG_DATA now, certainly. Idempotent."""
@@ -117,7 +133,7 @@ class Messages:
     async def record_result(self, outcomes: Sequence[Outcome]) -> int:
         """Write what became of messages; returns how many became final by it. Idempotent.
 
-        A final message loses its envelope: numbers and text are gone from here.
+        A final message loses its envelope and its pictures: numbers and contents are gone from here.
         """
         async with self._db.transaction() as connection:
             return await self._finish(connection, outcomes)
@@ -139,6 +155,9 @@ class Messages:
             self._clock.now(),
             [one.sent_at for one in final],
         )
+        pictured = [row["id"] for row in rows if row["kind"] == Kind.MMS]
+        if pictured:
+            await connection.execute(queries.ERASE_PICTURES, pictured)
         await journal.append(connection, [_finished(row, self._clock.now()) for row in rows])
         return len(rows)
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import httpx
 from sms_relay.links.early import EarlyReceipts
 from sms_relay.links.interface import (
     Carrier,
+    Incoming,
     IncomingHandler,
     Outgoing,
     Reason,
@@ -27,6 +29,7 @@ from sms_relay.links.interface import (
     TryLater,
 )
 from sms_relay.links.mm7.config import Mm7LinkConfig
+from sms_relay.links.mm7.deliver import Delivered
 from sms_relay.links.mm7.reports import Report
 from sms_relay.links.mm7.soap import BadMessage
 from sms_relay.links.mm7.submit import Answer, BadNumber, Request, compose, read_answer
@@ -304,6 +307,33 @@ class Mm7Link:
                 )
         except TimeoutError as error:
             raise TryLater("storing a report took too long") from error
+
+    # -- messages from handsets ---------------------------------------------------------------------------
+
+    async def take_message(self, delivered: Delivered) -> None:
+        """Returns when the message is stored. Raises TryLater: the MMSC has to keep it.
+
+        MM7 has no sessions. Each offer counts as one of its own; `delivery` tells which of them are the same message.
+        """
+        if self.on_incoming is None:
+            raise TryLater("nobody takes messages")
+        incoming = Incoming(
+            source=delivered.sender,
+            destination=delivered.recipient,
+            text=delivered.text,
+            raw=delivered.digest,
+            data_coding=0,
+            link=self.config.name,
+            session_id=secrets.token_hex(8),
+            media=delivered.media,
+            subject=delivered.subject,
+            delivery=delivered.delivery,
+        )
+        try:
+            async with asyncio.timeout(self.config.handler_timeout):
+                await self.on_incoming(incoming)
+        except TimeoutError as error:
+            raise TryLater("storing a message took too long") from error
 
 
 def _refusal(status: int | None, reason: Reason | None = None) -> SubmitOutcome:

@@ -1,6 +1,7 @@
-"""Where MMSCs deliver what became of messages: one HTTP server for all MM7 links, a path for each (`/mm7/NAME`).
+"""Where MMSCs deliver messages from handsets and what became of others: one HTTP server for all MM7 links, a path for
+each (`/mm7/NAME`).
 
-A report is answered with success only after it is stored. An MMSC proves itself with the account that it is asked with.
+Either is answered with success only after it is stored. An MMSC proves itself with the account that it is asked with.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import hmac
 import logging
 import socket
 from collections.abc import Generator, Sequence
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,6 +22,7 @@ from starlette.routing import Route
 
 from sms_relay.links.interface import TryLater
 from sms_relay.links.mm7 import mime
+from sms_relay.links.mm7.deliver import read_deliver
 from sms_relay.links.mm7.link import Mm7Link
 from sms_relay.links.mm7.reports import read_report
 from sms_relay.links.mm7.soap import BadMessage, Message, answer, fault, read
@@ -27,7 +30,9 @@ from sms_relay.links.quiet import Quiet
 
 log = logging.getLogger(__name__)
 
-MOST_BODY = 65_536  # bytes of a report
+MOST_REPORT = 65_536  # bytes
+MOST_MESSAGE = 4 * 1024 * 1024  # bytes of a message with its files, which may be in base64
+MOST_TOGETHER = 8  # messages that are read and stored at once; others wait
 BODY_SECONDS = 20.0  # for a request to arrive
 RETRY_SECONDS = 5.0
 XML = 'text/xml; charset="utf-8"'
@@ -37,9 +42,12 @@ FORMAT_CORRUPT = 2007
 UNSUPPORTED_OPERATION = 4003
 SERVICE_UNAVAILABLE = 4006
 
+ANSWERS: Final = {"DeliveryReportReq": "DeliveryReportRsp", "DeliverReq": "DeliverRsp"}
+"""What is taken, and what the answer to it is called."""
+
 
 class _TooLong(Exception):
-    """A request of more bytes than any report has."""
+    """A request of more bytes than any report or message has."""
 
 
 class _Server(uvicorn.Server):
@@ -59,6 +67,7 @@ class Mm7Listener:
         self._host = host
         self._wanted = port
         self._quiet = Quiet(log)
+        self._places = asyncio.Semaphore(MOST_TOGETHER)
         self.port = 0
         self.listening = asyncio.Event()
 
@@ -106,26 +115,40 @@ class Mm7Listener:
         if link is None:
             return Response(status_code=404)
         if not _is_of(request.headers.get("Authorization", ""), link.config.user, link.config.password):
-            self._quiet.warning("account", "%s: a report with a wrong account is refused", link.name)
+            self._quiet.warning("account", "%s: a request with a wrong account is refused", link.name)
             return Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="mm7"'})
+        content_type = request.headers.get("Content-Type", "text/xml")
+        if not content_type.lower().startswith("multipart/"):
+            return await self._request(link, request, content_type, MOST_REPORT)
+        async with self._places:
+            return await self._request(link, request, content_type, MOST_MESSAGE)
+
+    async def _request(self, link: Mm7Link, request: Request, content_type: str, most: int) -> Response:
+        """`most`: bytes of the body."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(request)
+                body = await _read(request, most)
         except _TooLong:
             return Response(status_code=413)
         except (TimeoutError, ClientDisconnect):
             return Response(status_code=408)
         try:
-            message = read(mime.root(request.headers.get("Content-Type", "text/xml"), body))
+            envelope, pieces = await asyncio.to_thread(mime.opened, content_type, body)
+            message = read(envelope)
         except BadMessage as bad:
             return self._fault(link, None, FORMAT_CORRUPT, str(bad))
-        return await self._take(link, message)
+        return await self._take(link, message, pieces)
 
-    async def _take(self, link: Mm7Link, message: Message) -> Response:
-        if message.kind != "DeliveryReportReq":
-            return self._fault(link, message, UNSUPPORTED_OPERATION, "only delivery reports are taken")
+    async def _take(self, link: Mm7Link, message: Message, pieces: Sequence[mime.Piece]) -> Response:
+        if message.kind not in ANSWERS:
+            return self._fault(link, message, UNSUPPORTED_OPERATION, "only messages and delivery reports are taken")
+        if message.kind == "DeliverReq" and link.on_incoming is None:
+            return self._fault(link, message, UNSUPPORTED_OPERATION, "messages from handsets are not taken here")
         try:
-            await link.take_report(read_report(message))
+            if message.kind == "DeliverReq":
+                await link.take_message(read_deliver(message, pieces))
+            else:
+                await link.take_report(read_report(message))
         except BadMessage as bad:
             return self._fault(link, message, FORMAT_CORRUPT, str(bad))
         except TryLater:
@@ -135,7 +158,8 @@ class Mm7Listener:
                 "failed", "%s: a handler failed (%s); not acknowledged", link.name, type(error).__name__
             )
             return self._fault(link, message, SERVICE_UNAVAILABLE, "try again later")
-        return Response(answer(message, "DeliveryReportRsp", link.config.version, SUCCESS, "Success"), media_type=XML)
+        done = answer(message, ANSWERS[message.kind], link.config.version, SUCCESS, "Success")
+        return Response(done, media_type=XML)
 
     def _fault(self, link: Mm7Link, message: Message | None, status: int, text: str) -> Response:
         """SOAP 1.1 over HTTP answers every fault with 500."""
@@ -158,11 +182,11 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, most: int) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BODY:
+        if len(body) > most:
             raise _TooLong
     return bytes(body)
 

@@ -13,6 +13,8 @@ from typing import Final
 from sms_relay.links.mm7.soap import BadMessage
 
 CRLF: Final = b"\r\n"
+MOST_PIECES: Final = 30
+MOST_DEPTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,18 @@ class Part:
 
     def __repr__(self) -> str:
         return f"Part({self.content_type!r}, {len(self.data)} bytes)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One part of a content that came. `content_type`: lower case, no parameters; `charset`: empty if not told."""
+
+    content_type: str
+    charset: str
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Piece({self.content_type!r}, {len(self.data)} bytes)"
 
 
 def related_type(kind: str, start: str, boundary: str) -> str:
@@ -48,17 +62,37 @@ def related(parts: Sequence[Part], boundary: str) -> bytes:
 
 def root(content_type: str, body: bytes) -> bytes:
     """The XML of what came: the body itself, or the part that a multipart names as its first. Raises `BadMessage`."""
+    return opened(content_type, body)[0]
+
+
+def opened(content_type: str, body: bytes) -> tuple[bytes, tuple[Piece, ...]]:
+    """The XML, and all that lies in the other parts, however nested. Raises `BadMessage`, for too many parts too."""
     message = _parsed(content_type, body)
     if not message.is_multipart():
-        return body
+        return body, ()
     parts = list(message.iter_parts())
-    start = _parameter(message, "start")
-    for part in parts:
-        if start and part.get("Content-ID", "").strip() == start:
-            return _bytes(part)
     if not parts:
         raise BadMessage("a multipart without parts")
-    return _bytes(parts[0])
+    start = _parameter(message, "start")
+    first = next((part for part in parts if start and part.get("Content-ID", "").strip() == start), parts[0])
+    pieces: list[Piece] = []
+    for part in parts:
+        if part is not first:
+            _gather(part, pieces, 1)
+    return _bytes(first), tuple(pieces)
+
+
+def _gather(part: MIMEPart, pieces: list[Piece], depth: int) -> None:
+    if part.is_multipart():
+        if depth == MOST_DEPTH:
+            raise BadMessage("parts in parts in parts")
+        for inner in part.iter_parts():
+            _gather(inner, pieces, depth + 1)
+        return
+    if len(pieces) == MOST_PIECES:
+        raise BadMessage("more parts than a message may have")
+    charset = str(part.get_param("charset", "") or "")
+    pieces.append(Piece(content_type=part.get_content_type(), charset=charset, data=_bytes(part)))
 
 
 def _parsed(content_type: str, body: bytes) -> EmailMessage:
