@@ -21,6 +21,7 @@ from local.readiness import all_of, api_ready, asterisk_answers, connected_to, l
 from local.secret_files import kept_secret
 from local.settings import ROOT, LocalSettings
 from local.supervisor import Part
+from sms_relay.settings import MOST_FOLDER
 
 RECOVERY_SECONDS = 600.0  # PostgreSQL may have minutes of log to replay after a crash
 API_PROCESSES = 2
@@ -96,7 +97,7 @@ def environment(settings: LocalSettings, where: Addresses, records: Sequence[Pat
     `records`: the folder of call records of each Asterisk.
     """
     passed_on = {name: value for name, value in os.environ.items() if name.startswith("VNS_")}
-    run = settings.run_dir
+    run, pictures = settings.run_dir, pictures_folder(settings)
     return {
         # on one machine a few phones make all the calls: load is not abuse here
         "VNS_CALLS_PER_CALLER": "0",
@@ -112,7 +113,7 @@ def environment(settings: LocalSettings, where: Addresses, records: Sequence[Pat
         "VNS_SMPP_URL": where.smpp_url,
         **({"VNS_MM7_URL": where.mm7_url} if where.mm7_url is not None else {}),
         "VNS_SKNFILE_PATH": os.environ.get("VNS_SKNFILE_PATH", str(run / "mms-packages")),
-        "VNS_MMS_FILES_PATH": os.environ.get("VNS_MMS_FILES_PATH", str(run / "mms-files")),
+        **({"VNS_MMS_FILES_PATH": pictures} if pictures is not None else {}),
         "VNS_BARCODE_FILES_PATH": os.environ.get("VNS_BARCODE_FILES_PATH", str(run / "barcodes")),
         "VNS_KEYS_FILE": os.environ.get("VNS_KEYS_FILE", str(run / "keys.json")),
         "VNS_HTTP_PORT": str(settings.http_port),
@@ -133,6 +134,13 @@ def environment(settings: LocalSettings, where: Addresses, records: Sequence[Pat
         "VNS_RECORDING_STORE_DIR": os.environ.get("VNS_RECORDING_STORE_DIR", str(run / "recordings")),
         "VNS_SMPP_PARTS_FILE": os.environ.get("VNS_SMPP_PARTS_FILE", str(run / "sms-parts.sqlite")),
     }
+
+
+def pictures_folder(settings: LocalSettings) -> str | None:
+    """Where pictures of relayed messages lie; None where its path is longer than the tables hold."""
+    folder = os.environ.get("VNS_MMS_FILES_PATH", str(settings.run_dir / "mms-files"))
+    named = "VNS_MMS_FILES_PATH" in os.environ  # then the relay says what is wrong with it
+    return folder if named or len(folder) <= MOST_FOLDER else None
 
 
 def outbox(settings: LocalSettings) -> Path:

@@ -29,6 +29,7 @@ from local.parts import (
     instance_folder,
     mmsc_part,
     outbox,
+    pictures_folder,
     platform_parts,
     postgres_part,
     redis_part,
@@ -144,6 +145,8 @@ class Platform:
         ]
         environ = environment(settings, where, records)
         _fresh_folder(run / "metrics")
+        if pictures_folder(settings) is None:
+            tell("pictures from handsets are refused: set VNS_MMS_FILES_PATH to a folder with a shorter path")
         tell("starting the servers")
         await self._supervisor.start(*self._servers(where, environ))
         keys = await self._data(where, Path(environ["VNS_KEYS_FILE"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.parts import addresses, environment
+from local.parts import addresses, environment, pictures_folder
 from local.settings import LocalSettings
 from local.up import wanted_ports
 
@@ -41,3 +41,16 @@ def test_an_mmsc_is_simulated_where_no_carrier_is_named(
     else:
         assert url == named.get("VNS_MM7_URL")
         assert where.mm7_url is None
+
+
+@pytest.mark.parametrize(("length", "fits"), [(67, True), (68, False)])
+def test_pictures_lie_where_the_tables_have_room_for_the_path(
+    monkeypatch: pytest.MonkeyPatch, length: int, *, fits: bool
+) -> None:
+    monkeypatch.delenv("VNS_MMS_FILES_PATH", raising=False)
+    monkeypatch.setenv("VNS_RUN_DIR", "/" + "r" * (length - len("//mms-files")))
+    folder = pictures_folder(LocalSettings())
+    assert (folder is not None) is fits
+    assert folder is None or len(folder) == length
+    monkeypatch.setenv("VNS_MMS_FILES_PATH", "/elsewhere")
+    assert pictures_folder(LocalSettings()) == "/elsewhere"
