@@ -1,18 +1,22 @@
 """The real thing: `bin/up` on ports and a folder of its own, from READY through kill -9 to the second start."""
 
+import json
 import os
 import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from local.postgres import PostgresServer
 from tests.local.conftest import ROOT, Start, Up
@@ -174,6 +178,30 @@ def test_servers_of_the_operator_are_used_and_not_started(
     with one.client() as client:
         allocate(client)
     assert not one.named("postgres") + one.named("redis-server")
+
+
+def test_a_handsets_picture_crosses_a_pair_on_one_machine(up: Start, tmp_path: Path) -> None:
+    one = up()
+    pair = {"mode": "bidirectional", "real_number": "01023456789", "peer_number": "01098765432", "service": "070"}
+    with one.client() as client:
+        vn = client.post("/v1/bindings", json=pair).json()["virtual_number"]
+    settings = dict(line.split("=", 1) for line in (one.run_dir / "vns.env").read_text().splitlines())
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "navy").save(photo)
+    handset = ["--mmsc", settings["VNS_MM7_URL"], "--from", pair["real_number"], "--to", vn, str(photo)]
+    subprocess.run([sys.executable, "-m", "simulators.mmsc.handset", *handset], check=True, cwd=ROOT, timeout=60)
+
+    def arrived() -> list[dict[str, Any]]:
+        outbox = Path(one.credentials["sms_outbox"])
+        lines = outbox.read_text().splitlines(keepends=True) if outbox.exists() else []
+        records = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [record for record in records if record["to"] == pair["peer_number"]]
+
+    until(lambda: bool(arrived()), one.process)
+    (record,) = arrived()
+    assert record["from"] == vn
+    with Image.open(record["files"][0]["path"]) as seen:
+        assert (seen.format, seen.size) == ("JPEG", (64, 48))
 
 
 def apart(kind: socket.SocketKind, distance: int) -> int:
