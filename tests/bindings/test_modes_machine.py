@@ -135,7 +135,7 @@ class ModesMachine(RuleBasedStateMachine):
         async def clear() -> None:
             async with self.world.db.connection() as connection:
                 await connection.execute("truncate tenants cascade")
-                await connection.execute("truncate journal, journal_seals, calls, messages")
+                await connection.execute("truncate journal, journal_seals, calls, messages, message_pictures")
 
         self.run(clear())
         self.run(self.stack.aclose())
