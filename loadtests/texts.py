@@ -59,8 +59,8 @@ class Rounds:
             lambda: self._our_insert(self._ground, "ours"),
         ]
         if self._crowd is not None:
-            crowd, name = self._crowd, f"ours among {ROWS:,} rows"
-            workings += [lambda: self._our_relay(crowd, name), lambda: self._our_insert(crowd, name)]
+            crowd, among = self._crowd, f"ours among {ROWS:,} rows"
+            workings += [lambda: self._our_relay(crowd, among), lambda: self._our_insert(crowd, among)]
         for number in range(rounds):
             for work in workings:
                 for name, rate in work().items():
