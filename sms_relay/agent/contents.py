@@ -7,7 +7,6 @@ in the content row (BUILD_YN, SKN_FILE_NAME, SKN_FILE_DATE, BAR_FILE_NAME).
 import asyncio
 import hashlib
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from sms_relay.content.packages import SUFFIX, BadPackageError, for_network, pac
 from sms_relay.links.interface import Carrier, Media
 from sms_relay.npro.codes import Detail, MessageType
 from sms_relay.npro.database import NproError
+from sms_relay.whole_files import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -229,16 +229,6 @@ def _load(path: Path) -> Files | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and for its owner alone: people's pictures are in it. Raises OSError."""
+    """For its owner alone: people's pictures are in it. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    write_whole(path, data, mode=0o600)

@@ -300,9 +300,7 @@ class Store:
         async with self._database.transaction() as connection:
             await connection.execute(update(table).where(table.c.CONT_SEQ.in_([built.content])).values(values))
 
-    async def recover(
-        self, uncertain: Result, keep: Iterable[int] = (), *, again: bool = False
-    ) -> tuple[int, tuple[int, ...]]:
+    async def recover(self, uncertain: Result, keep: Iterable[int] = (), *, again: bool) -> tuple[int, tuple[int, ...]]:
         """After a start: rows whose submit has no recorded outcome get `uncertain`; other rows in state 1 are due
         again.
 

@@ -162,7 +162,7 @@ class Handover:
         for message in messages:
             if message.kind is not Kind.MMS:
                 continue
-            pictures = (await self._messages.pictures([message.id]))[message.id]
+            pictures = await self._messages.pictures(message.id)
             try:
                 if self._folder is None:
                     raise FileNotFoundError

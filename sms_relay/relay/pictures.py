@@ -21,6 +21,7 @@ from sms_relay.content.multimedia import MOST_IMAGES
 from sms_relay.content.photos import NoPictureError, rewritten
 from sms_relay.links.interface import Media
 from sms_relay.relay.passing import PASSING, told
+from sms_relay.whole_files import write_whole
 from vns.messages.service import Messages
 from vns.storage.clock import Clock
 
@@ -70,7 +71,7 @@ class PictureFolder:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         paths = [self._folder / f"{_name(message_id)}-{number}{ENDING}" for number in range(1, len(pictures) + 1)]
         for path, data in zip(paths, pictures, strict=True):
-            _put(path, data)
+            write_whole(path, data, mode=0o640)
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -122,20 +123,6 @@ def _message_of(name: str) -> UUID | None:
         return UUID(bytes=base64.b32decode(stem.upper() + "=" * (-len(stem) % 8)))
     except ValueError:
         return None
-
-
-def _put(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def _erase(paths: Sequence[Path]) -> int:

@@ -52,18 +52,18 @@ async def test_pictures_are_kept_encrypted_until_the_message_ends(world: World, 
     _, message = await messages.receive(arrival(digits_of((await world.pair()).vn)))
     assert message is not None
     assert message.kind is Kind.MMS
-    assert await messages.pictures([message.id]) == {message.id: PICTURES}
+    assert await messages.pictures(message.id) == PICTURES
     KeyRing.rotate(world.keyring.path)
     assert await reencrypt_messages_once(world.db, KeyRing.load(world.keyring.path)) == 3
     async with world.db.connection() as connection:
         rows = await connection.fetch("select content from message_pictures")
     assert [version_of(row["content"]) for row in rows] == [2, 2]
     assert not any(picture in row["content"] for row in rows for picture in PICTURES)
-    assert await messages.pictures([message.id]) == {message.id: PICTURES}
+    assert await messages.pictures(message.id) == PICTURES
     now = world.clock.now()
     assert await messages.kept_files([message.id], now + timedelta(days=9)) == {message.id}, "it has not ended"
     await messages.record_result([Outcome(id=message.id, status=Status.DELIVERED, at=now, sent_at=now, code="0")])
-    assert await messages.pictures([message.id]) == {message.id: ()}
+    assert await messages.pictures(message.id) == ()
     assert await messages.kept_files([message.id], now - timedelta(seconds=1)) == {message.id}
     assert await messages.kept_files([message.id], now) == set()
 
@@ -99,7 +99,7 @@ async def test_a_relay_number_s_tag_stands_before_the_pictures(world: World, mes
     assert message.kind is Kind.MMS
     _, answer = await messages.receive(arrival(RELAY, CUSTOMER, "#1"))
     assert answer is not None
-    assert (answer.envelope.to, await messages.pictures([answer.id])) == (COURIER, {answer.id: PICTURES})
+    assert (answer.envelope.to, await messages.pictures(answer.id)) == (COURIER, PICTURES)
 
 
 async def test_advertising_in_the_subject_is_advertising(world: World, messages: Messages) -> None:

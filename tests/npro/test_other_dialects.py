@@ -96,7 +96,7 @@ async def all_statements(make: str) -> Sequence[str]:
     await store.apply([PartResult(link="a", message_id="x", result=done)])
     recorder.named["PARTS"] = 2
     await store.apply([PartResult(link="a", message_id="x", result=done)])
-    await store.recover(done)
+    await store.recover(done, again=True)
     await store.give_back([])
     mover = TableMover(recorder, clock, poll_seconds=1, record_life=timedelta(hours=1), on_duty=lambda: True)
     await mover.move_once()

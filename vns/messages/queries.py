@@ -39,8 +39,7 @@ insert into message_pictures (message_id, position, content)
 select $1, p.position, p.content from unnest($2::bytea[]) with ordinality as p (content, position)
 """
 PICTURES = """
-select message_id, position, content from message_pictures
- where message_id = any($1::uuid[]) order by message_id, position
+select message_id, position, content from message_pictures where message_id = $1 order by position
 """
 ERASE_PICTURES = "delete from message_pictures where message_id = any($1::uuid[])"
 

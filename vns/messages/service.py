@@ -111,14 +111,11 @@ class Messages:
             received_at=row["received_at"],
         )
 
-    async def pictures(self, ids: Sequence[UUID]) -> dict[UUID, tuple[bytes, ...]]:
-        """The pictures of messages that are not final yet, in their order."""
+    async def pictures(self, message_id: UUID) -> tuple[bytes, ...]:
+        """The pictures of a message that is not final yet, in their order."""
         async with self._db.connection() as connection:
-            rows = await connection.fetch(queries.PICTURES, list(ids))
-        found: dict[UUID, tuple[bytes, ...]] = dict.fromkeys(ids, ())
-        for row in rows:
-            found[row["message_id"]] += (records.unsealed_picture(self._keyring, row),)
-        return found
+            rows = await connection.fetch(queries.PICTURES, message_id)
+        return tuple(records.unsealed_picture(self._keyring, row) for row in rows)
 
     async def kept_files(self, ids: Sequence[UUID], before: datetime) -> set[UUID]:
         """Those messages that have no result yet, or none that is older than `before`: their files are not erased."""

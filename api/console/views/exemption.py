@@ -42,7 +42,8 @@ async def _page(visit: Visit, *, status: int = 200, error: str | None = None, ty
     standing = await visit.services.applications.standing(visit.about.id)
     application, exemption = standing.application, standing.exemption
     typed = {name: visit.text(name) for name in FIELDS} if typing else _stored(application)
-    unchecked = visit.text("new_corporate_number") if typing else application and application.company
+    company = application.company if application else None
+    ticked = bool(visit.text("new_corporate_number")) if typing else bool(company and company.new_corporate_number)
     return visit.page(
         "exemption.html",
         status=status,
@@ -51,7 +52,7 @@ async def _page(visit: Visit, *, status: int = 200, error: str | None = None, ty
         over=exemption is not None and exemption.ends_at <= visit.services.clock.now(),
         typed=typed,
         stored=_stored(application),
-        new_corporate_number=unchecked.new_corporate_number if isinstance(unchecked, Company) else bool(unchecked),
+        new_corporate_number=ticked,
         error=error,
     )
 
