@@ -201,6 +201,7 @@ ROWS = [
     ({"state": 3, "code": "0"}, ("delivered", None, "0")),
     ({"state": 3, "code": "A"}, ("failed", "busy", "A")),
     ({"state": 3, "code": "a"}, ("failed", "suspended", "a")),
+    ({"state": 3, "code": "0", "detail": 904}, ("delivered", "sent_again", "0")),
     ({"state": 3, "code": "z", "detail": 901}, ("unknown", "outcome_lost", "z")),
     ({"state": 3, "code": "z", "detail": 902}, ("unknown", "outcome_lost", "z")),
     ({"state": 3, "code": "z", "detail": 111}, ("failed", "any_other", "z")),
