@@ -27,8 +27,8 @@ _PARTS = (
     ("module show like chan_pjsip.so", "   Running ", "chan_pjsip does not run: no call would be answered"),
     ("module show like res_agi.so", "   Running ", "res_agi does not run: no bridge would be asked"),
     (
-        "pjsip show endpoint trunk",
-        "Identify:  trunk/trunk",
+        "pjsip show endpoint trunk-in",
+        "Identify:  trunk/trunk-in",
         "the endpoint of the trunk is missing, or known by no address",
     ),
     ("pjsip show transport transport-trunk", "transport-trunk ", "the SIP transport is missing: no call could arrive"),

@@ -116,7 +116,7 @@ async def running(
             ring_seconds=ivr.ring_timeout_seconds,
         )
         recordings = Recordings(db, keyring, clock, recording)
-        server = AgiServer(ROUTE, questions.answer)
+        server = AgiServer(ROUTE, questions.answer, tokens=[node.question_token for node in ivr.nodes])
         async with asyncio.TaskGroup() as tasks:
             owned = [
                 tasks.create_task(work)

@@ -1,5 +1,6 @@
 """The Asterisks of one installation: how they are told apart, and where each is reached."""
 
+import hmac
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,11 @@ class Node:
         return self.records.parent / "recordings"
 
     @property
+    def question_token(self) -> str:
+        """By which a bridge knows that this Asterisk asks. Raises ValueError."""
+        return question_token(self.ami_url)
+
+    @property
     def prompts(self) -> Path:
         return self.records.parent / "prompts"
 
@@ -48,6 +54,15 @@ def _name_of(url: str) -> str | None:
     if name and not NAME.fullmatch(name):
         raise ValueError("an Asterisk's name is 1 to 32 letters, digits and hyphens, and begins with no hyphen")
     return name or None
+
+
+def question_token(ami_url: str) -> str:
+    """64 hexadecimal digits that only an Asterisk and its bridges know, as they know the manager's secret.
+
+    Raises ValueError.
+    """
+    secret = split_ami_url(ami_url)[3]
+    return hmac.new(secret.encode(), b"question", "sha256").hexdigest()
 
 
 def split_ami_url(url: str) -> tuple[str, int, str, str]:

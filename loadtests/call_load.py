@@ -175,8 +175,11 @@ class Load:
                 seen[(words[1], words[3])] += 1
         return seen
 
-    def run(self, numbers: list[tuple[str, str]], rate: int, seconds: float, port: int) -> Run:
-        """Call `numbers` (dialled, caller) in turn at `rate` a second, from `port`. Waits for the last call's end."""
+    def run(
+        self, numbers: list[tuple[str, str]], rate: int, seconds: float, port: int, *, address: str = "127.0.0.1"
+    ) -> Run:
+        """Call `numbers` (dialled, caller) in turn at `rate` a second, from `port` of `address`, until the last call's
+        end."""
         self._runs += 1
         name = f"caller-{self._runs}"
         scenario, users = self._folder / f"{name}.xml", self._folder / f"{name}.csv"
@@ -195,7 +198,7 @@ class Load:
             "-trace_shortmsg",
         ]
         arguments += ["-trace_stat", "-stf", str(self._folder / f"{name}.stat"), "-fd", "1", "-recv_timeout", "20000"]
-        command = self._sipp(scenario, port, [*arguments, f"127.0.0.1:{self._asterisk}"])
+        command = self._sipp(scenario, port, [*arguments, f"127.0.0.1:{self._asterisk}"], address)
         started = time.monotonic()
         with subprocess.Popen(
             command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -213,8 +216,8 @@ class Load:
     def _log(self) -> Path:
         return self._folder / "phone.log"
 
-    def _sipp(self, scenario: Path, port: int, arguments: list[str]) -> list[str]:
-        return ["sipp", "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-nostdin", *arguments]
+    def _sipp(self, scenario: Path, port: int, arguments: list[str], address: str = "127.0.0.1") -> list[str]:
+        return ["sipp", "-sf", str(scenario), "-i", address, "-p", str(port), "-nostdin", *arguments]
 
 
 def read_setups(messages: Path) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ from ivr.asterisk.instance import Instance
 from ivr.prompts.synthesis import build
 from ivr.settings import IvrSettings
 from loadtests import bench_servers
-from loadtests.call_load import Load
+from loadtests.call_load import Load, Run
 from local.accounts import Account
 from local.asterisk import install
 from local.children import tied
@@ -39,9 +39,16 @@ from vns.storage.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parent.parent
 BARE = "bare"
-BARE_DIALPLAN = f"""
-[vns-in](+)
-exten => _{BARE}[0-9]!,1,Dial(PJSIP/${{EXTEN:{len(BARE)}}}@trunk,30)
+BARE_ADDRESS = "127.0.0.3"  # whoever calls from here has nothing to do with the platform
+BARE_DIALPLAN = f"[{BARE}]\nexten => _[0-9]!,1,Dial(PJSIP/${{EXTEN}}@trunk,30)\n"
+BARE_ENTRY = f"""
+[{BARE}](carrier)
+context = {BARE}
+
+[{BARE}]
+type = identify
+endpoint = {BARE}
+match = {BARE_ADDRESS}
 """
 BINDINGS = 2_000
 
@@ -57,6 +64,12 @@ class Stand:
     ours: Numbers
     bare: Numbers
     expected: dict[tuple[str, str], str]  # (target, caller) → VN
+
+    def run(self, name: str, rate: int, seconds: float) -> Run:
+        """`name`: BARE, or ours."""
+        if name == BARE:
+            return self.load.run(self.bare, rate, seconds, free_port(), address=BARE_ADDRESS)
+        return self.load.run(self.ours, rate, seconds, free_port())
 
 
 @contextmanager
@@ -89,6 +102,7 @@ def stand() -> Iterator[Stand]:
         pairs = asyncio.run(_allocate(database_url, folder / "keys.json"))
         stack.callback(shutil.rmtree, instance.folder, ignore_errors=True)
         write_configuration(instance, settings, extra_dialplan=BARE_DIALPLAN)
+        add_bare_entry(instance)
         stack.enter_context(asterisk(instance, installation.program, folder / "asterisk.log"))
         for bridge, port in zip(("a", "b"), settings.agi_ports, strict=True):
             stack.enter_context(_bridge(bridge, port, settings, database_url, redis_url, folder))
@@ -96,9 +110,15 @@ def stand() -> Iterator[Stand]:
             load=Load(folder / "sipp", asterisk=settings.sip_port, trunk=int(settings.sip_trunk.split(":")[1])),
             database_url=database_url,
             ours=[(vn, caller) for vn, _, caller in pairs],
-            bare=[(f"{BARE}{target}", caller.replace("0103", "0104", 1)) for _, target, caller in pairs],
+            bare=[(target, caller.replace("0103", "0104", 1)) for _, target, caller in pairs],
             expected={(target, caller): vn for vn, target, caller in pairs},
         )
+
+
+def add_bare_entry(instance: Instance) -> None:
+    """Calls from BARE_ADDRESS come into the context BARE, through the same trunk and with nothing set."""
+    with (instance.folder / "etc/pjsip.conf").open("a") as file:
+        file.write(BARE_ENTRY)
 
 
 @contextmanager

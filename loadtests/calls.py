@@ -1,7 +1,8 @@
 """`bin/bench calls`: what the platform adds to a call, against a bare `Dial` on the same Asterisk.
 
-Both ways go through one Asterisk, one trunk and one phone; only the dialplan differs: `bare<number>` is one `Dial`, a
-virtual number is the platform's whole way, with its own PostgreSQL (fsync on) and Redis, and two bridges as processes.
+Both ways go through one Asterisk, one trunk and one phone; only the dialplan differs: a call from one address is one
+`Dial`, a call from the other is the platform's whole way, with its own PostgreSQL (fsync on) and Redis, and two
+bridges as processes.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from statistics import median
 
 from loadtests import processor_time
 from loadtests.call_load import Run
-from loadtests.call_stand import BARE, Numbers, Stand, free_port, say, stand
+from loadtests.call_stand import BARE, Stand, say, stand
 from loadtests.report import Raw, Result, spread
 from vns.numbering.rules import digits_of
 from vns.storage.database import Database
@@ -31,8 +32,8 @@ def run(quick: bool) -> Result:
         at = stack.enter_context(stand())
         stack.enter_context(at.load.phone())
         say("warming up")
-        for numbers in (at.bare, at.ours):
-            at.load.run(numbers, FIRST_RATE, 3.0, free_port())
+        for name in (BARE, "ours"):
+            at.run(name, FIRST_RATE, 3.0)
         _settle(at)
         before, seen_before = _state(at)[1], at.load.connections()
         measured: list[Run] = []
@@ -89,12 +90,12 @@ def _processor_spreads(spent: dict[str, list[dict[str, float]]]) -> dict[str, Ra
 def _knees(at: Stand, seconds: float, rounds: int, measured: list[Run]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {BARE: [], "ours": []}
     for _ in range(rounds):
-        for name, numbers in ((BARE, at.bare), ("ours", at.ours)):
-            found[name].append(_knee(at, name, numbers, seconds, measured))
+        for name, knees in found.items():
+            knees.append(_knee(at, name, seconds, measured))
     return found
 
 
-def _knee(at: Stand, name: str, numbers: Numbers, seconds: float, measured: list[Run]) -> int:
+def _knee(at: Stand, name: str, seconds: float, measured: list[Run]) -> int:
     """The highest rung of the ladder that holds: four rungs at a time upwards, then each one between.
 
     A rung that fails is tried once more, so that a neighbour on the machine does not decide.
@@ -105,7 +106,7 @@ def _knee(at: Stand, name: str, numbers: Numbers, seconds: float, measured: list
 
     def holds(place: int) -> bool:
         for _ in range(2):
-            one = at.load.run(numbers, rungs[place], seconds, free_port())
+            one = at.run(name, rungs[place], seconds)
             if name == "ours":
                 measured.append(one)
             say(
@@ -137,16 +138,16 @@ def _side_by_side(
 ) -> list[tuple[Run, Run]]:
     """`spent` gets the processor time of each run."""
 
-    def one(name: str, numbers: Numbers) -> Run:
+    def one(name: str) -> Run:
         before = processor_time.spent()
-        made = at.load.run(numbers, rate, seconds, free_port())
+        made = at.run(name, rate, seconds)
         if made.successes:
             spent[name].append(processor_time.per_call(before, processor_time.spent(), made.successes))
         return made
 
     pairs = []
     for _ in range(rounds):
-        bare, ours = one(BARE, at.bare), one("ours", at.ours)
+        bare, ours = one(BARE), one("ours")
         measured.append(ours)
         say(f"{rate}/s: bare {bare.median:.2f} ms, ours {ours.median:.2f} ms at the median")
         pairs.append((bare, ours))

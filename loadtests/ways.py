@@ -23,7 +23,7 @@ from ivr.prompts.synthesis import build
 from ivr.settings import IvrSettings
 from loadtests import bench_servers, processor_time
 from loadtests.call_load import Load, Run
-from loadtests.call_stand import ROOT, asterisk, free_port, say
+from loadtests.call_stand import BARE, BARE_ADDRESS, ROOT, add_bare_entry, asterisk, free_port, say
 from loadtests.report import Raw, Result, spread
 from loadtests.way_servers import APPLICATION, CONTEXT, SECRET
 from local.asterisk import install
@@ -43,11 +43,11 @@ def run(quick: bool) -> Result:
     answering: dict[str, list[float]] = {way: [] for way in PREFIXES}
     failures = 0
     with _stand() as load, load.phone():
-        load.run(_numbers(NOBODY), RATE, 2.0, free_port())
+        load.run(_numbers(NOBODY), RATE, 2.0, free_port(), address=BARE_ADDRESS)
         for _ in range(rounds):
             for way in PREFIXES:
                 before = processor_time.spent()
-                one = load.run(_numbers(way), RATE, seconds, free_port())
+                one = load.run(_numbers(way), RATE, seconds, free_port(), address=BARE_ADDRESS)
                 parts = processor_time.per_call(before, processor_time.spent(), max(one.successes, 1))
                 setups[way].append(one.median)
                 spent[way].append(parts.get("Asterisk", 0.0))
@@ -92,6 +92,7 @@ def _stand() -> Iterator[Load]:
         )
         stack.callback(shutil.rmtree, instance.folder, ignore_errors=True)
         write_configuration(instance, settings, extra_dialplan=_dialplan(ports))
+        add_bare_entry(instance)
         _open_the_other_ways(instance.folder / "etc", ports)
         stack.enter_context(asterisk(instance, installation.program, folder / "asterisk.log"))
         for way, port in ports.items():
@@ -112,7 +113,7 @@ def _dialplan(ports: dict[str, int]) -> str:
         for way, step in steps.items()
     ]
     dial = f"[{CONTEXT}]\nexten => _0X!,1,Dial(PJSIP/${{EXTEN}}@trunk,30)"
-    return "\n".join(["[vns-in](+)", *lines, dial])
+    return "\n".join([f"[{BARE}]", *lines, dial])
 
 
 def _open_the_other_ways(etc: Path, ports: dict[str, int]) -> None:

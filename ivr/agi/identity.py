@@ -18,17 +18,14 @@ class CallerIdentity:
     show: bool
 
 
-def read_identity(asserted: str, from_header: str, privacy: str) -> CallerIdentity:
-    """P-Asserted-Identity of the trusted trunk, else From; of several URIs the first that holds a number."""
-    number = _first_number(asserted) if asserted.strip() else _first_number(from_header)
+def read_identity(asserted: str, from_user: str, privacy: str) -> CallerIdentity:
+    """P-Asserted-Identity of the trusted trunk, of several URIs the first that holds a number; else who From names."""
+    number = _first_number(asserted) if asserted.strip() else caller_from_sip(from_user.partition(";")[0])
     wishes = {wish.strip().lower() for wish in re.split(r"[;,]", privacy)}
     return CallerIdentity(number, show=not wishes & {"id", "user", "header"})
 
 
 def _first_number(header: str) -> PhoneNumber | None:
     bare = _QUOTED.sub("", header[:LONGEST_HEADER])
-    for user in _URI.findall(bare):
-        number = caller_from_sip(user.replace("%2B", "+").replace("%2b", "+"))
-        if number is not None:
-            return number
-    return None
+    found = (caller_from_sip(user.replace("%2B", "+").replace("%2b", "+")) for user in _URI.findall(bare))
+    return next((number for number in found if number is not None), None)

@@ -93,8 +93,8 @@ class Questions:
             return self._refusal(Reason.OVERLOAD)
 
     def _attempt(self, request: AgiRequest) -> Attempt:
-        dialled, asserted, from_header, privacy, digits = (*request.arguments, "", "", "", "", "")[:5]
-        identity = read_identity(asserted, from_header, privacy)
+        dialled, asserted, privacy, digits = (*request.arguments, "", "", "", "")[:4]
+        identity = read_identity(asserted, request.caller, privacy)
         number = _dialled(dialled)
         return Attempt(
             call_id=call_id_of(request.unique_id),

@@ -8,15 +8,17 @@ for each call. Every wait here has an end.
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Self, cast
 from urllib.parse import unquote_to_bytes
+
+from ivr.agi.commands import commands
 
 log = logging.getLogger(__name__)
 
 LONGEST_REQUEST = 64 * 1024  # bytes of headers
-SHORTEST_REQUEST = 400  # bytes: the names alone of what Asterisk 22 always sends, and a unique id, are more
+SHORTEST_REQUEST = 540  # bytes: what Asterisk 22 always sends, the shortest names and the token, are more
 REQUEST_TIMEOUT = 5.0  # seconds for the headers to arrive
 COMMAND_TIMEOUT = 5.0  # seconds for Asterisk to take the answer
 BACKLOG = 512  # connections that wait to be accepted
@@ -28,10 +30,11 @@ _TAKEN = b"200 result=1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgiRequest:
-    """What Asterisk said when it asked: the channel's names and the arguments, decoded."""
+    """What Asterisk said when it asked: the channel's names, the user part of From, and the arguments, decoded."""
 
     unique_id: str
     channel: str
+    caller: str
     arguments: tuple[str, ...]
 
     @classmethod
@@ -42,25 +45,27 @@ class AgiRequest:
         return cls(
             unique_id=headers.get("agi_uniqueid", ""),
             channel=headers.get("agi_channel", ""),
+            caller=headers.get("agi_callerid", ""),
             arguments=tuple(arguments),
         )
 
 
 Answer = dict[str, str]
-"""Channel variables to set, all with one command."""
+"""See ivr.agi.instructions."""
 
 Handler = Callable[[AgiRequest], Awaitable[Answer]]
 
 
 class AgiServer:
-    """Listens for questions. `ask` gives the variables to set.
+    """Listens for questions. `ask` gives the answer. `tokens`: the last argument is one of them, or it is no question.
 
     An answer that nobody takes needs no deed here: Asterisk's own record tells that the caller hung up.
     """
 
-    def __init__(self, route: str, ask: Handler) -> None:
+    def __init__(self, route: str, ask: Handler, *, tokens: Collection[str]) -> None:
         self.route = route
         self.ask = ask
+        self.tokens = frozenset(tokens)
         self.lines: set[_Line] = set()
         self._server: asyncio.Server | None = None
 
@@ -119,13 +124,20 @@ class _Line(asyncio.Protocol):
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
     def _ask(self, head: bytes) -> None:
-        lines = head.decode("utf-8", "replace").split("\n")
-        headers = dict(line.split(": ", 1) for line in lines if ": " in line)
+        # Some of the lines hold what a caller chose, line ends included: such a question says a thing twice, or ends
+        # before the token, which no caller knows.
+        lines = [line.split(": ", 1) for line in head.decode("utf-8", "replace").split("\n") if ": " in line]
+        headers = dict(lines)
+        question = AgiRequest.of(headers)
         if headers.get("agi_network_script") != self._server.route:
             log.error("a question that is not known here")
             self._transport.close()
             return
-        self._question = AgiRequest.of(headers)
+        if len(headers) < len(lines) or not question.arguments or question.arguments[-1] not in self._server.tokens:
+            log.error("a question that nobody here asked")
+            self._transport.close()
+            return
+        self._question = replace(question, arguments=question.arguments[:-1])
         self._answering = asyncio.ensure_future(self._server.ask(self._question))
         self._answering.add_done_callback(self._answer)
 
@@ -134,7 +146,7 @@ class _Line(asyncio.Protocol):
             return
         call = self._question.unique_id
         try:
-            command = _command(answering.result())
+            command = commands(answering.result())
         except Exception as error:  # noqa: BLE001 - Asterisk asks the next bridge
             log.error("call %s: no answer: %s", call, type(error).__name__)  # noqa: TRY400 - may hold a number
             self._transport.close()
@@ -162,12 +174,3 @@ class _Line(asyncio.Protocol):
             log.warning("a connection to the question port ended without a question")
         elif self._answered and not self._received.startswith(_TAKEN):
             log.info("call %s: nobody took the answer", self._question.unique_id)
-
-
-def _command(variables: Answer) -> bytes:
-    """All variables at once. Raises ValueError for a value that could become another command."""
-    names = ",".join(variables)
-    values = ",".join(variables.values())
-    if any(character in names + values for character in '"\\\r\n'):
-        raise ValueError("a channel variable holds a character that is not its own")
-    return f'SET VARIABLE ARRAY({names}) "{values}"\n'.encode()

@@ -7,7 +7,7 @@ from string import Template
 
 from ivr.asterisk.instance import Instance
 from ivr.asterisk.trunk import PRIVATE_FILES, contact_parameters, copy_keys, transport
-from ivr.nodes import ONLY, split_ami_url
+from ivr.nodes import ONLY, question_token, split_ami_url
 from ivr.prompts import tones
 from ivr.prompts.texts import PROMPTS
 from ivr.settings import IvrSettings, split_address
@@ -33,6 +33,12 @@ REASON_OF_CAUSE: dict[int, Reason] = {
 _UNREACHED = 'vns-${IF($["${TRIED}"=""]?answer:team)}'
 DIGIT_TIMEOUT = 5  # seconds of silence after which the digits are complete
 
+# The number that the caller dialled, of a channel wherever it is.
+_DIALLED = "${URIENCODE(${CALLERID(dnid)})}"
+
+# Sets a variable in passing: a step of its own would cost more.
+_NOW = "${SET(DIALLED_AT=${STRFTIME(,,%s.%3q)}):0:0}"
+
 # The fields of a record, in the order in which ivr.ami.records reads them. None holds a party's number.
 _RECORD = "|".join(
     (
@@ -47,7 +53,7 @@ _RECORD = "|".join(
         "${ANSWEREDTIME_MS}@${ANSWERED_AT}",
         "${CHANNEL}",
         "${CHANNEL(hangupsource)}",
-        '${IF($[${REGEX("^(050|070|1[568])[0-9]+$" ${DIALLED})}]?${DIALLED}:)}',
+        f'${{IF($[${{REGEX("^(050|070|1[568])[0-9]+$" {_DIALLED})}}]?{_DIALLED}:)}}',
     )
 )
 
@@ -109,6 +115,8 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "ami_secret": ami_secret,
         "ring_timeout": str(settings.ring_timeout_seconds),
         "record": _RECORD,
+        "now": _NOW,
+        "time_out": _time_out(settings),
         "tones": tones.DATABASE,
         "entry": _entry(settings),
         "ask": _ask(settings),
@@ -127,14 +135,10 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
 
 
 def _entry(settings: IvrSettings) -> str:
-    """Where calls arrive. Every step costs: the first bridge is asked right here, and variables are set together."""
+    """Where calls arrive. Every step costs, so the first bridge is asked right here; its answer leads away."""
     lines = []
     for pattern in ("s", "_[+0-9]!", "_[a-zA-Z*#]."):
-        lines += [
-            f"exten => {pattern},1,Set(CHANNEL(hangup_handler_push)=vns-ended,s,1)",
-            f" same => n,MSet(DIALLED=${{URIENCODE(${{EXTEN}})}},{_time_out(settings)})",
-            *_question(settings, 0, digits=False),
-        ]
+        lines += [f"exten => {pattern},1,{_question(settings, 0)}", " same => n,Goto(vns-ask-1,s,1)"]
     return "\n".join([*lines, _after_time_out(0)])
 
 
@@ -145,22 +149,19 @@ def _ask(settings: IvrSettings) -> str:
         lines = [
             f"[vns-ask-{place}]",
             f"exten => s,1,Set({_time_out(settings)})",
-            *_question(settings, place, digits=True),
+            f" same => n,{_question(settings, place, digits=True)}",
+            f" same => n,Goto(vns-ask-{place + 1},s,1)",
         ]
         contexts.append("\n".join([*lines, _after_time_out(place)]))
     contexts.append(f"[vns-ask-{len(settings.bridges)}]\nexten => s,1,Goto(vns-answer,{Reason.OVERLOAD},1)")
     return "\n\n".join(contexts)
 
 
-def _question(settings: IvrSettings, place: int, *, digits: bool) -> list[str]:
-    headers = [
-        f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "From", "Privacy")
-    ]
-    arguments = ",".join(["${DIALLED}", *headers, *(["${URIENCODE(${DIGITS})}"] if digits else [])])
-    return [
-        f" same => n,AGI(agi://{settings.bridges[place]}/question,{arguments})",
-        f' same => n,GotoIf($["${{ACT}}"=""]?vns-ask-{place + 1},s,1:vns-answer,${{ACT}},1)',
-    ]
+def _question(settings: IvrSettings, place: int, *, digits: bool = False) -> str:
+    headers = [f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "Privacy")]
+    given = ["${URIENCODE(${DIGITS})}"] if digits else []
+    arguments = ",".join([_DIALLED, *headers, *given, question_token(settings.ami_url)])
+    return f"AGI(agi://{settings.bridges[place]}/question,{arguments})"
 
 
 def _time_out(settings: IvrSettings) -> str:

@@ -202,6 +202,15 @@ def assert_anonymous(report: CallReport) -> None:
             id="asserted over From, with parameters and a misleading name",
         ),
         pytest.param(Identity(from_header=f"<sip:{COURIER}@carrier.example>"), id="From alone"),
+        pytest.param(Identity(from_header="<sip:%2B821033334444;npdi@carrier.example>"), id="From, with a parameter"),
+        pytest.param(Identity(from_header="<tel:+821033334444>"), id="From, a tel URI"),
+        pytest.param(
+            Identity(
+                from_header=f"<sip:{COURIER}@carrier.example>",
+                extra=("Remote-Party-ID: <sip:01099998888@carrier.example>;party=calling",),
+            ),
+            id="From, and a header that nobody vouches for",
+        ),
     ],
 )
 async def test_the_caller_is_read_from_what_the_trunk_says(platform: Platform, identity: Identity) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import re
 import socket
+from urllib.parse import quote
 
 import pytest
 
 from simulators.phones.scenarios import Identity
-from tests.core_world import COURIER
+from tests.core_world import COURIER, CUSTOMER, STRANGER
 from tests.e2e.conftest import Platform, Switch
 from vns.numbering.rules import digits_of
 
@@ -22,15 +23,15 @@ MORE = {
 }
 
 
-def request(method: str, number: str, port: int, at: tuple[str, int]) -> bytes:
+def request(method: str, number: str, port: int, at: tuple[str, int], caller: str = COURIER) -> bytes:
     """As the carrier would send it, so that nothing but the address is wrong."""
     body = SDP.format(at=at[0]) if method == "INVITE" else ""
     return (
         f"{method} sip:{number}@127.0.0.1:{port} SIP/2.0\r\n"
         f"Via: SIP/2.0/UDP {at[0]}:{at[1]};branch=z9hG4bK{method}{at[1]}\r\n"
-        f"From: <sip:{COURIER}@127.0.0.1>;tag={method}\r\n"
+        f"From: <sip:{caller}@127.0.0.1>;tag={method}\r\n"
         f"To: <sip:{number}@127.0.0.1>\r\n"
-        f"P-Asserted-Identity: <sip:{COURIER}@127.0.0.1>\r\n"
+        f"P-Asserted-Identity: <sip:{caller}@127.0.0.1>\r\n"
         f"Call-ID: {method}-{at[1]}@{at[0]}\r\n"
         f"CSeq: 1 {method}\r\n"
         f"Contact: <sip:{COURIER}@{at[0]}:{at[1]}>\r\n"
@@ -38,13 +39,13 @@ def request(method: str, number: str, port: int, at: tuple[str, int]) -> bytes:
     ).encode()
 
 
-def statuses(method: str, number: str, port: int, source: str) -> list[int]:
+def statuses(method: str, number: str, port: int, source: str, caller: str = COURIER) -> list[int]:
     """The codes that come back, up to the final one. Raises TimeoutError when there is none within 20 seconds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         wire.bind((source, 0))
         wire.settimeout(20)
         wire.connect(("127.0.0.1", port))
-        wire.send(request(method, number, port, wire.getsockname()))
+        wire.send(request(method, number, port, wire.getsockname(), caller))
         codes: list[int] = []
         while not codes or codes[-1] < 200:
             answer = re.match(rb"SIP/2\.0 (\d{3}) ", wire.recv(65_535))
@@ -81,3 +82,19 @@ async def test_nothing_but_the_address_is_wrong_with_these_requests(platform: Pl
     assert codes[0] == 100
     assert codes[-1] == 404
     assert len(await platform.ended_calls()) == 1
+
+
+@pytest.mark.parametrize("ends", ["", "\n"], ids=["further headers", "the end of the question"])
+async def test_line_ends_in_the_number_dialled_make_nobody_another_caller(platform: Platform, ends: str) -> None:
+    """Asterisk hands them on as they are: they would put words of the caller's own into the question."""
+    vn = digits_of((await platform.world.pair()).vn)
+    asserted = quote(f"<sip:{COURIER}@carrier.example>", safe="")
+    forged = f"{vn}\nagi_arg_1: {vn}\nagi_arg_2: {asserted}\nagi_arg_3: \n{ends}"
+    port = platform.switch.settings.sip_port
+    async with platform.carrier.phone() as customer:
+        said = quote(forged, safe="+")
+        codes = await asyncio.to_thread(statuses, "INVITE", said, port, "127.0.0.1", STRANGER)
+        assert codes[-1] == 503
+        [record] = await platform.ended_calls()
+        assert (record["result"], record["direction"]) == ("overload", "none")
+        assert not customer.called(CUSTOMER)

@@ -9,14 +9,20 @@ import uvloop
 
 from ivr.agi import server as server_module
 from ivr.agi.server import AgiRequest, AgiServer, Answer
+from ivr.nodes import question_token
 
+TOKEN = question_token("ami://vns:a-secret@127.0.0.1:5038")
 GREETING = (
     b"agi_network: yes\nagi_network_script: question\nagi_request: agi://127.0.0.1/question\n"
     b"agi_channel: PJSIP/trunk-1\nagi_language: en\nagi_type: PJSIP\nagi_uniqueid: vns-1700000000.1\n"
     b"agi_version: 22.10.1\nagi_callerid: unknown\nagi_calleridname: unknown\nagi_callingpres: 0\n"
     b"agi_callingani2: 0\nagi_callington: 0\nagi_callingtns: 0\nagi_dnid: unknown\nagi_rdnis: unknown\n"
     b"agi_context: vns-in\nagi_extension: 1\nagi_priority: 3\nagi_enhanced: 0.0\nagi_accountcode: \n"
-    b"agi_threadid: 1\nagi_arg_1: 0504%2C1\nagi_arg_2: %EC%9D%B4%0A%22\n\n"
+    b"agi_threadid: 1\nagi_arg_1: 0504%2C1\nagi_arg_2: %EC%9D%B4%0A%22\nagi_arg_3: " + TOKEN.encode() + b"\n\n"
+)
+ANSWER = (
+    b'SET VARIABLE ARRAY(BRIDGE,NUM,TIMEOUT(absolute),CALLERID(all)) "a,010,0,0504"\n'
+    b"SET CONTEXT vns-answer\nSET EXTENSION connect\nSET PRIORITY 1\n"
 )
 
 
@@ -25,7 +31,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self.asked: list[AgiRequest] = []
-        self.answer: Answer | Exception = {"ACT": "connect", "NUM": "010"}
+        self.answer: Answer | Exception = {"BRIDGE": "a", "ACT": "connect", "NUM": "010", "CID": "0504"}
 
     async def ask(self, request: AgiRequest) -> Answer:
         self.asked.append(request)
@@ -52,7 +58,7 @@ class Line:
 
 @asynccontextmanager
 async def question_port(bridge: Bridge) -> AsyncIterator[int]:
-    server = AgiServer("question", bridge.ask)
+    server = AgiServer("question", bridge.ask, tokens=[TOKEN])
     port = await server.start("127.0.0.1", 0)
     try:
         yield port
@@ -72,16 +78,16 @@ async def line_to(port: int) -> AsyncIterator[Line]:
 async def works(port: int) -> bool:
     async with line_to(port) as line:
         await line.ask()
-        command = await line.read()
-        await line.ask(b"200 result=1\n")
-        return command.startswith(b"SET VARIABLE") and await line.read() == b""
+        answer = b"".join([await line.read() for _ in range(5)])  # and the end
+        await line.ask(b"200 result=1\n200 result=0\n200 result=0\n200 result=0\n")
+        return answer == ANSWER
 
 
 async def test_one_command_answers_and_the_line_closes() -> None:
     bridge = Bridge()
     async with question_port(bridge) as port, line_to(port) as line:
         await line.ask()
-        assert await line.read() == b'SET VARIABLE ARRAY(ACT,NUM) "connect,010"\n'
+        assert b"".join([await line.read() for _ in range(4)]) == ANSWER
         await line.ask(b"200 result=1\n")
         assert await line.read() == b""
     [asked] = bridge.asked
@@ -98,7 +104,7 @@ async def test_a_bridge_that_ends_answers_what_it_was_asked_and_takes_no_more() 
         await decided.wait()
         return await bridge.ask(request)
 
-    server = AgiServer("question", decide)
+    server = AgiServer("question", decide, tokens=[TOKEN])
     port = await server.start("127.0.0.1", 0)
     async with line_to(port) as line:
         await line.ask()
@@ -109,7 +115,7 @@ async def test_a_bridge_that_ends_answers_what_it_was_asked_and_takes_no_more() 
                 await asyncio.sleep(0)
         assert not ending.done()
         decided.set()
-        assert (await line.read()).startswith(b"SET VARIABLE")
+        assert b"".join([await line.read() for _ in range(4)]) == ANSWER
         await line.ask(b"200 result=1\n")
         assert await line.read() == b""
         await ending
@@ -201,6 +207,45 @@ async def test_another_script_is_not_answered() -> None:
     assert bridge.asked == []
 
 
+FORGED = b"agi_arg_1: 0504%2C1\nagi_arg_2: %3Csip%3Avictim%3E\n"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param(GREETING.replace(b"dnid: unknown\n", b"dnid: 1\n" + FORGED + b"\n"), id="one that ends early"),
+        pytest.param(GREETING.replace(b"dnid: unknown\n", b"dnid: 1\n" + FORGED), id="arguments that come twice"),
+        pytest.param(
+            GREETING.replace(b"extension: 1\n", b"extension: 1\nagi_callerid: 0105\n"), id="a caller that comes twice"
+        ),
+        pytest.param(GREETING.replace(b"dnid: unknown\n", b"dnid: 1\nagi_arg_4: 99\n"), id="an argument too many"),
+        pytest.param(GREETING.replace(TOKEN.encode(), TOKEN[::-1].encode()), id="another token"),
+        pytest.param(GREETING.partition(b"agi_arg_1")[0] + b"\n", id="no argument at all"),
+    ],
+)
+async def test_what_a_caller_adds_to_a_question_makes_it_none(question: bytes) -> None:
+    """A number dialled, or a caller's user part, may hold line ends: Asterisk hands them on as they are."""
+    bridge = Bridge()
+    async with question_port(bridge) as port:
+        async with line_to(port) as line:
+            await line.ask(question)
+            line.writer.write_eof()
+            assert await line.read() == b""
+        assert await works(port)
+    assert len(bridge.asked) == 1
+
+
+async def test_a_caller_who_is_hidden() -> None:
+    """The validity goes last: Asterisk takes any number that is set for a valid one."""
+    bridge = Bridge()
+    bridge.answer = {"BRIDGE": "a", "ACT": "connect", "NUM": "010", "CID": ""}
+    async with question_port(bridge) as port, line_to(port) as line:
+        await line.ask()
+        command = await line.read()
+    names = b"BRIDGE,NUM,TIMEOUT(absolute),CALLERID(all),CALLERID(pres),CALLERID(num-valid)"
+    assert command == b"SET VARIABLE ARRAY(" + names + b') "a,010,0,,prohib,0"\n'
+
+
 @pytest.mark.parametrize("reply", [b"HANGUP\n", b"200 result=-1\n", b"510 Invalid\n", b"nonsense\n", b""])
 async def test_an_answer_that_is_not_taken_harms_nobody(reply: bytes) -> None:
     async with question_port(Bridge()) as port:
@@ -215,7 +260,7 @@ async def test_the_end_comes_right_behind_the_answer() -> None:
     """Asterisk goes on with the call at once: it need not wait until its reply has been read."""
     async with question_port(Bridge()) as port, line_to(port) as line:
         await line.ask()
-        assert (await line.read()).startswith(b"SET VARIABLE")
+        assert b"".join([await line.read() for _ in range(4)]) == ANSWER
         assert await line.read() == b""
 
 
@@ -244,7 +289,7 @@ def test_the_same_on_the_loop_that_a_bridge_runs_on() -> None:
 @pytest.mark.parametrize("value", ['"', "\\", "a\nEXEC System", "a\rb"])
 async def test_a_value_cannot_become_a_command(value: str) -> None:
     bridge = Bridge()
-    bridge.answer = {"ACT": value}
+    bridge.answer = {"ACT": "connect", "NUM": value, "CID": ""}
     async with question_port(bridge) as port, line_to(port) as line:
         await line.ask()
         assert await line.read() == b""

@@ -9,7 +9,7 @@ import pytest
 
 from ivr.asterisk.configuration import REASON_OF_CAUSE, TEMPLATES, write_configuration
 from ivr.asterisk.instance import Instance
-from ivr.nodes import split_ami_url
+from ivr.nodes import question_token, split_ami_url
 from ivr.prompts.texts import PROMPTS
 from ivr.settings import IvrSettings, split_address
 from vns.routing.rules import REFUSALS, Reason
@@ -73,7 +73,9 @@ def test_settings_arrive(instance: Instance, settings: IvrSettings) -> None:
     manager = written(instance, "manager.conf")
     assert "[bridge]\nsecret = p@ss\n" in manager
     assert "port = 6038" in manager
-    assert "Dial(PJSIP/${NUM}@trunk,17," in written(instance, "extensions.conf")
+    dialplan = written(instance, "extensions.conf")
+    assert "Dial(PJSIP/${NUM}@trunk,17${" in dialplan
+    assert dialplan.count(question_token(settings.ami_url)) == dialplan.count("AGI(agi://")
 
 
 def test_bridges_are_tried_in_turn_and_then_the_caller_hears_overload(
@@ -113,7 +115,8 @@ def test_what_a_caller_chose_is_only_handed_on_encoded(instance: Instance, setti
     write_configuration(instance, settings)
     dialplan = written(instance, "extensions.conf")
     assert dialplan.count("PJSIP_HEADER(read,") == dialplan.count("${URIENCODE(${PJSIP_HEADER(read,")
-    assert dialplan.count("${EXTEN}") == dialplan.count("DIALLED=${URIENCODE(${EXTEN})}")
+    assert dialplan.count("${CALLERID(") == dialplan.count("${URIENCODE(${CALLERID(dnid)})}")
+    assert "${EXTEN" not in dialplan
 
 
 def test_recordings_replace_the_synthetic_voice(instance: Instance, settings: IvrSettings, tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10) ->
     return Questions(calls, clock, bridge="a", deadline=deadline, at_once=at_once)
 
 
-def asked(*arguments: str, unique_id: str = UNIQUE_ID) -> AgiRequest:
-    return AgiRequest(unique_id=unique_id, channel="PJSIP/trunk-00000001", arguments=arguments)
+def asked(*arguments: str, caller: str = "", unique_id: str = UNIQUE_ID) -> AgiRequest:
+    return AgiRequest(unique_id=unique_id, channel="PJSIP/trunk-in-00000001", caller=caller, arguments=arguments)
 
 
 async def connected() -> Routed:
@@ -67,7 +67,7 @@ async def connected() -> Routed:
 
 async def test_a_connected_call() -> None:
     calls = FakeCalls(connected)
-    answer = await questions(calls).answer(asked("050412345678;npdi", f"<sip:{COURIER}@x>", "", "id"))
+    answer = await questions(calls).answer(asked("050412345678;npdi", f"<sip:{COURIER}@x>", "id", caller=CUSTOMER))
     assert answer == {"BRIDGE": "a", "ACT": "connect", "NUM": CUSTOMER, "CID": COURIER}
     [attempt] = calls.attempts
     assert (attempt.call_id, attempt.channel) == (call_id_of(UNIQUE_ID), UNIQUE_ID)
@@ -90,14 +90,14 @@ async def test_a_refused_call(reason: Reason) -> None:
     async def refused() -> Routed:
         return routed(reason)
 
-    answer = await questions(FakeCalls(refused)).answer(asked("050412345678", "", f"<sip:{COURIER}@x>", ""))
+    answer = await questions(FakeCalls(refused)).answer(asked("050412345678", "", "", caller=COURIER))
     assert answer == {**OVERLOAD, "ACT": reason.value}
 
 
 @pytest.mark.parametrize("dialled", ["", "hello", "+12125550100", "0504-1234-5678x"])
 async def test_what_is_no_number_is_asked_about_all_the_same(dialled: str) -> None:
     calls = FakeCalls(connected)
-    await questions(calls).answer(asked(dialled, "", "", ""))
+    await questions(calls).answer(asked(dialled, "", ""))
     assert (calls.attempts[0].dialled, calls.attempts[0].question.vn) == (None, None)
 
 
