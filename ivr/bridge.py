@@ -124,6 +124,7 @@ async def running(
                     watch.run(),
                     copies.run(),
                     standby.run(),
+                    calls.unflushed.run(),
                     termination.run(),
                     verifying.run(),
                     Strays(asterisks.names, calls, clock, bridge=name).run(),

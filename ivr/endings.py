@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from ivr.ami.records import AnswerNote, CallRecord, RecordsFolder
+from ivr.callids import arrival_of
 from ivr.failures import GONE
 from vns.calls.rules import CallOutcome
 from vns.calls.service import Calls
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 READ_EVERY: Final = 0.25  # seconds
 PATIENCE: Final = 4.0  # seconds that a call is left to the bridge that answered it, and between two looks at it
-LOOKS: Final = 15  # at a call that was decided and has no record: a call connected by a copy gets its own afterwards
+LOOKS: Final = 15  # at a call that was decided and has no record: whoever decided may still write one
 BATCH: Final = 500
 LONGEST_WAIT: Final = 20.0  # seconds for the database to take one batch
 KEEP_RECORDS: Final = timedelta(days=7)
@@ -134,11 +135,19 @@ class Endings:
         if late:
             log.info("%d calls finished from the records", await self._calls.finish(late))
         for one in batch:
-            recent = one.outcome.ended_at >= self._started and one.looks < LOOKS
-            if recent and not known.get(one.outcome.call_id, True) and one.outcome.arrived_at is None:
+            if known.get(one.outcome.call_id, True) or one.outcome.arrived_at is not None:
+                continue
+            if one.looks == LOOKS - 1:
+                # Nobody is left who knows more: PostgreSQL lost its begin, and the bridge that decided was gone too.
+                self._leave(replace(one.outcome, arrived_at=_arrival(one.outcome)), LOOKS)
+            else:
                 self._leave(one.outcome, one.looks + 1)
 
     @staticmethod
     def _tells_all(outcome: CallOutcome, known: dict[UUID, bool]) -> bool:
         """Nobody decided about it, and it has no record yet."""
         return outcome.call_id in known and outcome.arrived_at is not None
+
+
+def _arrival(outcome: CallOutcome) -> datetime:
+    return min(arrival_of(outcome.channel), outcome.ended_at)

@@ -7,7 +7,7 @@ import pytest
 
 from ivr.ami.records import RecordsFolder
 from ivr.callids import call_id_of
-from ivr.endings import Endings
+from ivr.endings import LOOKS, Endings
 from tests.core_world import MovedClock
 from tests.ivr.fake_calls import FakeCalls
 from tests.ivr.test_records import line
@@ -70,6 +70,25 @@ async def test_a_record_that_comes_after_the_end_gets_it_all_the_same(tmp_path: 
     calls.known = {call_id_of(SEVEN)}
     await work.one_round()
     assert [outcome.channel for outcome in calls.finished] == [SEVEN]
+    looked = len(calls.asked)
+    await work.one_round()
+    assert len(calls.asked) == looked
+
+
+async def test_a_call_whose_begin_is_lost_for_good_gets_its_record_from_the_line(
+    tmp_path: Path, calls: FakeCalls
+) -> None:
+    """PostgreSQL and the bridge that decided crashed together."""
+    calls.known = set()
+    work = endings(tmp_path, calls, patience=0.0)
+    write(tmp_path, line(), line(unique_id="vns-1700000000.8", ended=LATER))
+    for _ in range(LOOKS + 2):
+        await work.one_round()
+    assert len([one for one in calls.asked if one == call_id_of(SEVEN)]) == LOOKS + 1, "it was looked for before"
+    told = {outcome.channel: outcome for outcome in calls.finished}
+    assert set(told) == {SEVEN, "vns-1700000000.8"}
+    assert {outcome.arrived_at for outcome in told.values()} == {datetime.fromtimestamp(1_700_000_000, UTC)}
+    assert all(outcome.reconciled for outcome in told.values())
     looked = len(calls.asked)
     await work.one_round()
     assert len(calls.asked) == looked

@@ -1,11 +1,14 @@
 """The SQL of calls."""
 
+# In a statement of its own, the commit does not wait for the disk: see vns.calls.unflushed.
+_UNFLUSHED = "set_config('synchronous_commit', 'off', true) = 'off'"
+
 # A call that is refused, or asked for digits (`in_progress` until then). The same attempt may be asked about twice (the
 # first bridge answered too late, or there were digits to collect): the last answer holds.
-INSERT_REFUSED = """
+INSERT_REFUSED = f"""
 insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, result, cause,
                    arrived_at, bridge, channel)
-values ($1, $2, $3, $4, 'none', $5, $6, $7, $8, $9, $10, $11)
+select $1, $2, $3, $4, 'none', $5, $6, $7, $8, $9, $10, $11 where {_UNFLUSHED}
 on conflict (id) do update
    set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, result = excluded.result,
        cause = excluded.cause, bridge = excluded.bridge, direction = 'none', to_index = null, to_masked = null,
@@ -31,6 +34,24 @@ returning id
 INSERT_CONNECTED = _CONNECTED.format(
     live="bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 for share of b"
 )
+BEGIN_CONNECTED = _CONNECTED.format(
+    live=f"bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 and {_UNFLUSHED} for share of b"
+)
+
+# The same for a begin that PostgreSQL has lost. Whoever ended the binding meanwhile could not see the call, and may
+# have wanted it cut.
+BEGIN_AGAIN = """
+insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
+                   arrived_at, bridge, channel, missed_call_text, caller, terminate_requested_at)
+select $1, b.tenant_id, b.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+       case when b.status <> 'active' then b.ended_at end
+  from bindings b where b.id = $2
+on conflict (id) do nothing
+"""
+
+MISSING = """
+select t.id from unnest($1::uuid[]) as t (id) where not exists (select from calls c where c.id = t.id)
+"""
 
 # The same on a number with extensions: the caller becomes whom the owner reaches by calling back.
 INSERT_CONNECTED_STRANGER = """

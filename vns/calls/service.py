@@ -27,6 +27,7 @@ from vns.calls.rules import (
     recorded_vn,
     result_of,
 )
+from vns.calls.unflushed import Unflushed
 from vns.errors import NumberNotMappable
 from vns.messages.missed import MissedCall, tell_missed
 from vns.numbering.rules import PhoneNumber, digits_of, mappable
@@ -83,6 +84,7 @@ class Calls:
         self._clock = clock
         self._watch = watch
         self._interceptor = interceptor
+        self.unflushed = Unflushed(db)
 
     async def begin(self, attempt: Attempt) -> Begun:
         """Decide about an attempt and write its record, before anybody rings.
@@ -114,7 +116,9 @@ class Calls:
                     routed = await self._record_limited(connection, attempt, routed, decision)
             if isinstance(routed.decision, Connect):
                 return routed
-        await _record_unconnected(connection, attempt, routed)
+        begin = _unconnected(attempt, routed)
+        await connection.execute(queries.INSERT_REFUSED, *begin)
+        self.unflushed.keep(attempt.call_id, queries.INSERT_REFUSED, begin)
         return routed
 
     async def _record_limited(
@@ -132,6 +136,8 @@ class Calls:
         self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Connect
     ) -> Routed:
         question, statement = attempt.question, queries.INSERT_CONNECTED
+        if question.digits is None and decision.limits.concurrent is None and not routed.expire_after_call:
+            statement = queries.BEGIN_CONNECTED  # it changes nothing else, so that it can be written again later
         more: tuple[bytes | None, ...] = ()
         if decision.target is Target.FALLBACK:
             statement = queries.INSERT_FALLBACK
@@ -139,8 +145,7 @@ class Calls:
             statement = queries.INSERT_CONNECTED_STRANGER
             more = (self._encrypted(question.caller, last_caller_context(decision.binding_id)),)
         shown = routed.missed_call_text and decision.present is Presented.CALLER and question.caller is not None
-        written = await connection.fetchval(
-            statement,
+        begin = (
             attempt.call_id,
             decision.binding_id,
             _number_of(attempt, routed),
@@ -156,7 +161,9 @@ class Calls:
             self._encrypted(question.caller, caller_context(attempt.call_id)) if shown else None,
             *more,
         )
-        if written is not None:
+        if await connection.fetchval(statement, *begin) is not None:
+            if statement is queries.BEGIN_CONNECTED:
+                self.unflushed.keep(attempt.call_id, queries.BEGIN_AGAIN, begin)
             await self._router.slide(connection, routed, question)
             return routed
         return routed.refused(refused_after(decision, Reason.ENDED, "the binding ended at this very moment"))
@@ -292,12 +299,11 @@ def _talked(row: asyncpg.Record) -> bool:
     return row["result"] == Result.ANSWERED or (row["result"] == Result.UNKNOWN and row["answered_at"] is not None)
 
 
-async def _record_unconnected(connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> None:
+def _unconnected(attempt: Attempt, routed: Routed) -> tuple[object, ...]:
     """A refusal, or the question for digits: that one is in progress."""
     decision, question = routed.decision, attempt.question
     result = result_of(decision.reason) if isinstance(decision, Refuse) else Result.IN_PROGRESS
-    await connection.execute(
-        queries.INSERT_REFUSED,
+    return (
         attempt.call_id,
         decision.tenant_id,
         decision.binding_id,
