@@ -18,7 +18,8 @@ from ivr.agi.commands import commands
 log = logging.getLogger(__name__)
 
 LONGEST_REQUEST = 64 * 1024  # bytes of headers
-SHORTEST_REQUEST = 540  # bytes: what Asterisk 22 always sends, the shortest names and the token, are more
+SHORTEST_REQUEST = 400  # bytes: the names alone of what Asterisk 22 always sends, and a unique id, are more
+LONGEST_REPLY = 4096  # bytes: what Asterisk says to the commands of an answer is less
 REQUEST_TIMEOUT = 5.0  # seconds for the headers to arrive
 COMMAND_TIMEOUT = 5.0  # seconds for Asterisk to take the answer
 BACKLOG = 512  # connections that wait to be accepted
@@ -76,7 +77,8 @@ class AgiServer:
         for listening in self._server.sockets:
             # Asterisk writes each header by itself: whoever woke up for each would read a question in five pieces.
             # What is shorter is no question of Asterisk's, and is read when its sender closes; what follows is read as
-            # it comes.
+            # it comes. Much more than this it must not be: Asterisk's kernel keeps the rest back until what was sent is
+            # acknowledged, and that may take 40 ms while nobody reads.
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, SHORTEST_REQUEST)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -118,10 +120,15 @@ class _Line(asyncio.Protocol):
             self.give_up()
         elif self._answering is None and _END in self._received:
             self._deadline.cancel()
+            self._wake_at(LONGEST_REPLY)  # and so at its end
             head, _, self._received = self._received.partition(_END)
             self._ask(head)
         elif self._answering is None:
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+            self._wake_at(1)
+
+    def _wake_at(self, size: int) -> None:
+        """Sleep until that many bytes have come, or the end."""
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def _ask(self, head: bytes) -> None:
         # Some of the lines hold what a caller chose, line ends included: such a question says a thing twice, or ends
