@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from ivr.ami.records import AnswerNote, CallRecord, RecordsFolder
+from ivr.ami.records import AnswerNote, CallRecord, RecordsFolder, Told
 from ivr.callids import arrival_of
 from ivr.failures import GONE
 from vns.calls.rules import CallOutcome
@@ -36,7 +36,8 @@ class _Waiting:
     """Looked at when the event loop's clock is at `due`."""
 
     due: float
-    outcome: CallOutcome
+    line: str
+    call_id: UUID
     looks: int = 0
 
 
@@ -62,7 +63,7 @@ class Endings:
         self._patience = patience
         self._started = clock.now()
         self._position = folder.start(self._started)
-        self._own: list[CallOutcome] = []
+        self._own: list[tuple[str, CallOutcome]] = []
         self._answers: dict[UUID, datetime] = {}
         self._waiting: deque[_Waiting] = deque()  # in the order of `due`
 
@@ -96,20 +97,19 @@ class Endings:
             if (note := AnswerNote.parse(line)) is not None:
                 self._answers[note.call_id] = note.at
                 return
-            record = CallRecord.parse(line)
+            told = Told.parse(line)
+            if told.bridge == self._bridge and told.ended_at >= self._started:
+                self._own.append((line, CallRecord.parse(line).outcome()))
+            elif told.ended_at >= self._started:
+                self._leave(line, told.call_id)
+            else:  # of an earlier life: nobody else may be there for it
+                self._waiting.appendleft(_Waiting(0.0, line, told.call_id))
         except ValueError as error:
             log.warning("a record without sense: %s", error)
-            return
-        if record.ended_at < self._started:  # of an earlier life: nobody else may be there for it
-            self._waiting.appendleft(_Waiting(0.0, replace(record.outcome(), reconciled=True)))
-        elif record.bridge == self._bridge:
-            self._own.append(record.outcome())
-        else:
-            self._leave(record.outcome())
 
-    def _leave(self, outcome: CallOutcome, looks: int = 0) -> None:
+    def _leave(self, line: str, call_id: UUID, looks: int = 0) -> None:
         due = asyncio.get_running_loop().time() + self._patience
-        self._waiting.append(_Waiting(due, replace(outcome, reconciled=True), looks))
+        self._waiting.append(_Waiting(due, line, call_id, looks))
 
     async def _finish(self) -> None:
         """Raises what is in GONE; then it is all tried again."""
@@ -118,9 +118,9 @@ class Endings:
             self._answers = {}
         while self._own:
             batch = self._own[:BATCH]
-            if await self._calls.finish(batch) < len(batch):
-                for outcome in batch:  # another was faster, or one of them has no record yet
-                    self._leave(outcome)
+            if await self._calls.finish([outcome for _, outcome in batch]) < len(batch):
+                for line, outcome in batch:  # another was faster, or one of them has no record yet
+                    self._leave(line, outcome.call_id)
             del self._own[: len(batch)]
         now = asyncio.get_running_loop().time()
         while self._waiting and self._waiting[0].due <= now:
@@ -130,24 +130,25 @@ class Endings:
                 self._waiting.popleft()
 
     async def _finish_open(self, batch: Sequence[_Waiting]) -> None:
-        known = await self._calls.unfinished([one.outcome.call_id for one in batch])
-        late = [one.outcome for one in batch if known.get(one.outcome.call_id) or self._tells_all(one.outcome, known)]
+        """Most of what was left to another bridge has ended by now, and is not even read whole."""
+        known = await self._calls.unfinished([one.call_id for one in batch])
+        late, again = [], []
+        for one in batch:
+            if one.call_id not in known:
+                continue
+            try:
+                outcome = replace(CallRecord.parse(one.line).outcome(), reconciled=True)
+            except ValueError as error:
+                log.warning("a record without sense: %s", error)
+                continue
+            if not known[one.call_id] and one.looks == LOOKS:
+                # Nobody is left who knows more: PostgreSQL lost its begin, and the bridge that decided was gone too.
+                outcome = replace(outcome, arrived_at=min(arrival_of(outcome.channel), outcome.ended_at))
+            if known[one.call_id] or outcome.arrived_at is not None:
+                late.append(outcome)
+            else:
+                again.append(one)
         if late:
             log.info("%d calls finished from the records", await self._calls.finish(late))
-        for one in batch:
-            if known.get(one.outcome.call_id, True) or one.outcome.arrived_at is not None:
-                continue
-            if one.looks == LOOKS - 1:
-                # Nobody is left who knows more: PostgreSQL lost its begin, and the bridge that decided was gone too.
-                self._leave(replace(one.outcome, arrived_at=_arrival(one.outcome)), LOOKS)
-            else:
-                self._leave(one.outcome, one.looks + 1)
-
-    @staticmethod
-    def _tells_all(outcome: CallOutcome, known: dict[UUID, bool]) -> bool:
-        """Nobody decided about it, and it has no record yet."""
-        return outcome.call_id in known and outcome.arrived_at is not None
-
-
-def _arrival(outcome: CallOutcome) -> datetime:
-    return min(arrival_of(outcome.channel), outcome.ended_at)
+        for one in again:
+            self._leave(one.line, one.call_id, one.looks + 1)

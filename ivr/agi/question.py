@@ -47,7 +47,7 @@ class Questions:
         self._bridge = bridge
         self._deadline = deadline  # seconds
         self._at_once = at_once
-        self._under_way: set[asyncio.Task[Answer]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
 
     def answer(self, request: AgiRequest) -> "asyncio.Future[Answer]":
         """BRIDGE, and what ivr.agi.instructions says. Cancelled, it is not decided any further."""
@@ -58,11 +58,14 @@ class Questions:
             answer.set_result(self._refusal(Reason.OVERLOAD))
             return answer
 
-        def decided(task: "asyncio.Task[Answer]") -> None:
+        async def decide() -> None:
+            decided = await self._decide(request)
+            if not answer.done():
+                answer.set_result(decided)
+
+        def ended(task: "asyncio.Task[None]") -> None:
             self._under_way.discard(task)
             late.cancel()
-            if not answer.done():
-                answer.set_result(task.result())
 
         def too_late() -> None:
             # Nobody waits until the cancelled work has ended: a PostgreSQL that stands still holds even that up, while
@@ -71,10 +74,10 @@ class Questions:
             answer.set_result(self._refusal(Reason.OVERLOAD))
             deciding.cancel()
 
-        deciding = loop.create_task(self._decide(request))
+        deciding = loop.create_task(decide())
         self._under_way.add(deciding)
         late = loop.call_later(self._deadline, too_late)
-        deciding.add_done_callback(decided)
+        deciding.add_done_callback(ended)
         answer.add_done_callback(lambda answered: deciding.cancel() if answered.cancelled() else None)
         return answer
 

@@ -37,6 +37,23 @@ class AnswerNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Whose end a record tells: enough for a bridge that leaves the call to another."""
+
+    call_id: UUID
+    ended_at: datetime
+    bridge: str
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Raises ValueError."""
+        parts = line.split("|", 3)
+        if len(parts) < 4:
+            raise ValueError(f"a record has {FIELDS} fields")
+        return cls(call_id=call_id_of(parts[0]), ended_at=_time(parts[1]), bridge=parts[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """One ended call in Asterisk's words; durations in milliseconds, None where there was nothing to time.
 

@@ -77,6 +77,18 @@ class _Alone:
         del self._over_at[key]
 
 
+# Adds to each key and lets a new one end after its seconds: for a bridge this is less work than two commands a key.
+_COUNT = """
+local totals = {}
+for place, key in ipairs(KEYS) do
+    local count = tonumber(ARGV[2 * place - 1])
+    totals[place] = redis.call('incrby', key, count)
+    if totals[place] == count then redis.call('expire', key, ARGV[2 * place]) end
+end
+return totals
+"""
+
+
 class Tally:
     """Owns one Redis client; end it with `close()`."""
 
@@ -86,6 +98,7 @@ class Tally:
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
         self._timeout = timeout
+        self._count = self._redis.register_script(_COUNT)
         self._alone = _Alone()
         self._ask_again = 0.0
 
@@ -101,23 +114,20 @@ class Tally:
         return self._alone.add(noted)
 
     async def _add_shared(self, noted: Noted) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        if noted.counts:
+            given = [value for key, count in noted.counts.items() for value in (count, noted.seconds[key])]
+            counted = await self._count(keys=list(noted.counts), args=given)
+            totals.update(zip(noted.counts, map(int, counted), strict=True))
+        if not noted.members:
+            return totals
         pipeline = self._redis.pipeline(transaction=False)
-        for key, count in noted.counts.items():
-            pipeline.incrby(key, count)
-            pipeline.expire(key, noted.seconds[key], nx=True)
         for key, members in noted.members.items():
             pipeline.sadd(key, *members)
             pipeline.expire(key, noted.seconds[key], nx=True)
             pipeline.scard(key)
-        answers = iter(await pipeline.execute())
-        totals = {}
-        for key in noted.counts:
-            totals[key] = int(next(answers))
-            next(answers)
-        for key in noted.members:
-            next(answers)
-            next(answers)
-            totals[key] = int(next(answers))
+        answers = await pipeline.execute()
+        totals.update(zip(noted.members, map(int, answers[2::3]), strict=True))
         return totals
 
     async def close(self) -> None:
