@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self, cast
 from urllib.parse import unquote_to_bytes
 
@@ -31,23 +31,28 @@ _TAKEN = b"200 result=1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgiRequest:
-    """What Asterisk said when it asked: the channel's names, the user part of From, and the arguments, decoded."""
+    """What Asterisk said when it asked: the channel's names, the user part of From, and the arguments, decoded.
+
+    The last of these is the token.
+    """
 
     unique_id: str
     channel: str
     caller: str
     arguments: tuple[str, ...]
+    token: str
 
     @classmethod
     def of(cls, headers: dict[str, str]) -> Self:
         arguments: list[str] = []
         while (encoded := headers.get(f"agi_arg_{len(arguments) + 1}")) is not None:
-            arguments.append(unquote_to_bytes(encoded).decode("utf-8", "replace"))
+            arguments.append(unquote_to_bytes(encoded).decode("utf-8", "replace") if "%" in encoded else encoded)
         return cls(
             unique_id=headers.get("agi_uniqueid", ""),
             channel=headers.get("agi_channel", ""),
             caller=headers.get("agi_callerid", ""),
-            arguments=tuple(arguments),
+            arguments=tuple(arguments[:-1]),
+            token=arguments[-1] if arguments else "",
         )
 
 
@@ -111,6 +116,10 @@ class _Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        # The same connection without a layer above it: what a transport is given it sends a round of the loop later,
+        # and the end a further one, while the caller waits. Named in full: Python asks the kernel for what is not.
+        number = transport.get_extra_info("socket").fileno()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=number)
         self._server.lines.add(self)
         self._deadline = self._loop.call_later(REQUEST_TIMEOUT, self.give_up)
 
@@ -128,7 +137,7 @@ class _Line(asyncio.Protocol):
 
     def _wake_at(self, size: int) -> None:
         """Sleep until that many bytes have come, or the end."""
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def _ask(self, head: bytes) -> None:
         # Some of the lines hold what a caller chose, line ends included: such a question says a thing twice, or ends
@@ -140,12 +149,12 @@ class _Line(asyncio.Protocol):
             log.error("a question that is not known here")
             self._transport.close()
             return
-        if len(headers) < len(lines) or not question.arguments or question.arguments[-1] not in self._server.tokens:
+        if len(headers) < len(lines) or question.token not in self._server.tokens:
             log.error("a question that nobody here asked")
             self._transport.close()
             return
-        self._question = replace(question, arguments=question.arguments[:-1])
-        self._answering = asyncio.ensure_future(self._server.ask(self._question))
+        self._question = question
+        self._answering = asyncio.ensure_future(self._server.ask(question))
         self._answering.add_done_callback(self._answer)
 
     def _answer(self, answering: "asyncio.Future[Answer]") -> None:
@@ -163,16 +172,21 @@ class _Line(asyncio.Protocol):
             return
         self._answered = True
         self._deadline = self._loop.call_later(COMMAND_TIMEOUT, self.give_up)
-        self._transport.write(command)
-        self._transport.write_eof()
+        try:
+            self._socket.sendall(command)
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:  # it is gone, and the transport hears of it
+            log.info("call %s: nobody is there to take the answer", call)
 
     def give_up(self) -> None:
         """Ends the connection, whatever is still to come on it."""
         if self._answering is not None:
             self._answering.cancel()
         self._transport.abort()
+        self._socket.detach()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._socket.detach()  # the transport closes it
         self._deadline.cancel()
         self._server.lines.discard(self)
         if not self.gone.done():

@@ -58,7 +58,8 @@ def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10) ->
 
 
 def asked(*arguments: str, caller: str = "", unique_id: str = UNIQUE_ID) -> AgiRequest:
-    return AgiRequest(unique_id=unique_id, channel="PJSIP/trunk-in-00000001", caller=caller, arguments=arguments)
+    channel = "PJSIP/trunk-in-00000001"
+    return AgiRequest(unique_id=unique_id, channel=channel, caller=caller, arguments=arguments, token="")
 
 
 async def connected() -> Routed:
