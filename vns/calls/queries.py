@@ -38,13 +38,13 @@ BEGIN_CONNECTED = _CONNECTED.format(
     live=f"bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 and {_UNFLUSHED} for share of b"
 )
 
-# The same for a begin that PostgreSQL has lost. Whoever ended the binding meanwhile could not see the call, and may
+# The same for a begin that PostgreSQL has lost. Whoever released the binding meanwhile could not see the call, and may
 # have wanted it cut.
 BEGIN_AGAIN = """
 insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
                    arrived_at, bridge, channel, missed_call_text, caller, terminate_requested_at)
 select $1, b.tenant_id, b.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-       case when b.status <> 'active' then b.ended_at end
+       case when b.status = 'released' then b.ended_at end
   from bindings b where b.id = $2
 on conflict (id) do nothing
 """
