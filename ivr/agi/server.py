@@ -1,4 +1,4 @@
-"""The FastAGI server: Asterisk opens a connection for each question, and one line goes back.
+"""The FastAGI server: Asterisk opens a connection for each question, and the commands of one answer go back.
 
 It is a plain asyncio protocol rather than panoramisk's server, whose handler spins for ever on a client that connects
 and closes, waits for ever on one that says nothing, and costs a stream, a parser of results and a further round trip
@@ -99,10 +99,10 @@ class AgiServer:
 
 
 class _Line(asyncio.Protocol):
-    """One connection of Asterisk's: headers come, one command goes back, then our side of the connection is closed.
+    """One connection of Asterisk's: headers come, the commands go back, then our side of the connection is closed.
 
-    With that Asterisk reads the end of the script right behind the command, and goes on with the call without waiting
-    for us to have read its reply.
+    With that Asterisk reads the end of the script right behind the commands, and goes on with the call without waiting
+    for us to have read its replies.
     """
 
     def __init__(self, server: AgiServer) -> None:
