@@ -136,14 +136,22 @@ class Durable:
         while not self.server.answers():
             assert self.process.poll() is None, self.log.read_text()
 
+    def write_nothing_more(self) -> None:
+        """But what a commit waits for: whoever writes in the background stands still."""
+        assert self.process is not None
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            if any(name in " ".join(child.cmdline()) for name in ("walwriter", "background writer", "checkpointer")):
+                child.suspend()
+
     def kill(self) -> None:
         """All of it at once, with what it had only in memory."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
-        for child in children:
-            child.kill()
         self.process.kill()
         self.process.wait(timeout=30)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):  # it ends by itself without its parent
+                child.kill()
         psutil.wait_procs(children, timeout=30)
 
 
@@ -158,6 +166,7 @@ async def test_a_crash_of_postgresql_loses_begins_and_the_bridge_writes_them_aga
         first, second = await world.allocate(), await world.allocate(STRANGER)
         before = [await calls.begin(attempt(world, digits_of(first.vn), COURIER)) for _ in range(10)]
         await world.bindings.release(world.mall, first.id)
+        durable.write_nothing_more()
         after = [await calls.begin(attempt(world, digits_of(second.vn), COURIER)) for _ in range(10)]
         written = await records(world)
         durable.kill()
