@@ -1,7 +1,7 @@
 """The commands that carry out an answer in Asterisk: variables set together, then the place where the call goes on.
 
-Each step of a dialplan costs Asterisk about a tenth of a millisecond, as it tells of every step inside; a command costs
-a tenth of that. So whatever a step would set is set here, and the call goes on where the step would have led.
+Each step of a dialplan costs Asterisk about a tenth of a millisecond, as it tells of every step inside, and not of
+commands. So whatever a step would set is set here, and the call goes on where the step would have led.
 """
 
 from collections.abc import Mapping
