@@ -1,5 +1,7 @@
 """The SQL of calls."""
 
+from vns.routing.queries import FACTS_TO_RECORD
+
 # In a statement of its own, the commit does not wait for the disk: see vns.calls.unflushed.
 _UNFLUSHED = "set_config('synchronous_commit', 'off', true) = 'off'"
 
@@ -38,8 +40,43 @@ BEGIN_CONNECTED = _CONNECTED.format(
     live=f"bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 and {_UNFLUSHED} for share of b"
 )
 
-# The same for a begin that PostgreSQL has lost. Whoever released the binding meanwhile could not see the call, and may
-# have wanted it cut.
+# The facts of a question ($1 number, $2 caller, $3 now) together with the begin of its call ($4 id, $5 masked caller,
+# $6 bridge, $7 channel), as BEGIN_CONNECTED would write it, where nothing but these facts decides: `begun` is the
+# direction in which it stands in the records. What is written here foretells the decision and does not take it: see
+# Calls._record for what becomes of one that turns out otherwise. `is true` keeps PostgreSQL from looking for the one
+# binding among all live ones, as it does where it has no statistics yet.
+BEGIN_AT_ONCE = f"""
+with f as materialized ({FACTS_TO_RECORD}),
+way as (
+    select f.id, f.real_index, f.peer_index,
+           case when f.mode = 'one_way' and f.real_index <> $2 then 'to_real'
+                when f.mode = 'bidirectional' and f.peer_index = $2 then 'to_real'
+                when f.mode = 'bidirectional' and f.real_index = $2 then 'to_peer' end as direction
+      from f
+     where not f.more and not f.caller_stopped and not f.expire_after_call and 'voice' = any (f.channels)
+),
+live as (
+    select b.id, b.tenant_id, way.direction,
+           case way.direction when 'to_real' then b.real_index else b.peer_index end as to_index,
+           case way.direction when 'to_real' then b.real_masked else b.peer_masked end as to_masked
+      from way join bindings b on b.id = way.id
+     where way.direction is not null and (b.status = 'active' and b.ends_at > $3) is true
+       and b.real_index = way.real_index and b.peer_index is not distinct from way.peer_index and {_UNFLUSHED}
+       for share of b
+),
+begun as (
+    insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
+                       arrived_at, bridge, channel, missed_call_text)
+    select $4, tenant_id, id, $1, direction, $2, $5, to_index, to_masked, $3, $6, $7, false
+      from live where to_masked is not null
+    on conflict (id) do nothing
+    returning direction
+)
+select f.*, (select direction from begun) as begun from f
+"""
+
+# A connected call whose begin PostgreSQL has lost. Whoever released the binding meanwhile could not see the call, and
+# may have wanted it cut.
 BEGIN_AGAIN = """
 insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
                    arrived_at, bridge, channel, missed_call_text, caller, terminate_requested_at)

@@ -34,7 +34,7 @@ from vns.numbering.rules import PhoneNumber, digits_of, mappable
 from vns.routing.decision import refused_after
 from vns.routing.intercept import Interceptor, intercepted
 from vns.routing.rules import Connect, Presented, Question, Reason, Refuse, Target
-from vns.routing.service import Routed, Router, refused
+from vns.routing.service import AtOnce, Routed, Router, refused
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -89,12 +89,15 @@ class Calls:
     async def begin(self, attempt: Attempt) -> Begun:
         """Decide about an attempt and write its record, before anybody rings.
 
-        Two statements, each its own transaction: the second one connects only a binding that is still live when it
-        runs, so nothing is lost by not holding the first one's snapshot. Raises Unavailable.
+        Most often one statement asks for the facts and writes the record. Where the decision needs more, there are two,
+        each its own transaction: the second one connects only a binding that is still live when it runs, so nothing is
+        lost by not holding the first one's snapshot. Raises Unavailable.
         """
         over = self.over_limit(attempt)
         async with self._db.connection() as connection:
-            routed = over or await self._router.route(connection, attempt.question, attempt=attempt.call_id)
+            routed = over or await self._router.route(
+                connection, attempt.question, attempt=attempt.call_id, at_once=_at_once(attempt)
+            )
             if routed.hook is None:
                 routed = await self._record(connection, attempt, routed)
         if routed.hook is not None:  # nobody's connection waits for somebody else's web server
@@ -106,7 +109,10 @@ class Calls:
         return Begun(call_id=attempt.call_id, routed=routed)
 
     async def _record(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> Routed:
-        """Write what was decided. What can no longer be connected becomes a refusal."""
+        """Write what was decided. What can no longer be connected becomes a refusal.
+
+        A record that was written at once is left where it says what was decided, and put right where it does not.
+        """
         decision = routed.decision
         if isinstance(decision, Connect):
             if decision.limits.concurrent is None:
@@ -161,7 +167,8 @@ class Calls:
             self._encrypted(question.caller, caller_context(attempt.call_id)) if shown else None,
             *more,
         )
-        if await connection.fetchval(statement, *begin) is not None:
+        written = routed.begun == DIRECTION_OF[decision.target] and statement is queries.BEGIN_CONNECTED
+        if written or await connection.fetchval(statement, *begin) is not None:
             if statement is queries.BEGIN_CONNECTED:
                 self.unflushed.keep(attempt.call_id, queries.BEGIN_AGAIN, begin)
             await self._router.slide(connection, routed, question)
@@ -292,6 +299,14 @@ async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[Cal
         [billed_seconds(outcome.answered_at, outcome.ended_at) for outcome in unasked],
     )
     return rows
+
+
+def _at_once(attempt: Attempt) -> AtOnce | None:
+    """None where the call is none that could be begun together with its question."""
+    question = attempt.question
+    if question.caller is None or question.digits is not None or question.vn != recorded_vn(attempt.dialled):
+        return None
+    return AtOnce(queries.BEGIN_AT_ONCE, (attempt.call_id, question.caller.masked, attempt.bridge, attempt.channel))
 
 
 def _talked(row: asyncpg.Record) -> bool:

@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -190,7 +190,7 @@ class Copies:
         """Send what was noted. Raises Unavailable, and then that is given up: it would soon be too old."""
         noted, self._noted = self._noted[-MOST_WAITING:], []
         fresh: list[_Noted] = []
-        for one in noted:
+        for one in map(_of_facts_alone, noted):
             if not copyable(one.facts):
                 continue
             if self._is_kept(one):
@@ -241,7 +241,7 @@ class Copies:
                 if not copyable(facts):
                     self._asked.pop((vn, caller), None)  # it has ended
                 elif self.is_open(now):
-                    kept.append(self._sealed(_Noted(vn, caller, facts, now)))
+                    kept.append(self._sealed(_of_facts_alone(_Noted(vn, caller, facts, now))))
         await self._send(kept)
         return read
 
@@ -259,6 +259,14 @@ class Copies:
             if facts is not None:
                 return {**facts, "caller_stopped": caller in self._stopped}
         return None
+
+
+def _of_facts_alone(noted: _Noted) -> _Noted:
+    """Without what a statement that did more than to ask has added to the row."""
+    facts = dict(noted.facts)
+    for added in ("real_masked", "peer_masked", "begun"):
+        facts.pop(added, None)
+    return replace(noted, facts=facts)
 
 
 @contextmanager

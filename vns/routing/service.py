@@ -54,6 +54,17 @@ FactsRow = Mapping[str, Any]
 MANY = 4  # questions from which on one statement for all is less work than one for each
 
 
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """A statement that answers as queries.FACTS, and in one go begins to carry out what it expects to be decided.
+
+    `arguments` follow those of FACTS. Its row has one column more: `begun`, what it did.
+    """
+
+    statement: str
+    arguments: tuple[object, ...]
+
+
 class OnFailure(StrEnum):
     """What becomes of a call whose hook gives no answer."""
 
@@ -92,6 +103,7 @@ class Routed:
     missed_call_text: bool = False
     calls_back: bool = False  # the caller becomes whom the owner reaches by dialling the number
     slides: bool = False  # Router.slide is to be called when nothing has refused it after the decision
+    begun: str | None = None  # what AtOnce did
     hook: Hook | None = None
     facts: FactsRow | None = field(default=None, repr=False)  # what it was decided by, for a copy of it
 
@@ -116,6 +128,7 @@ class Routed:
             expire_after_call=False,
             slides=False,
             hook=None,
+            begun=None,
             facts=None,
         )
 
@@ -147,13 +160,15 @@ class Router:
         *,
         connect: bool = True,
         attempt: UUID | None = None,
+        at_once: AtOnce | None = None,
     ) -> Routed:
         """`connect` False explains a decision without its effect, the move of a sliding expiry.
 
         `attempt`: the call itself, which does not count among the calls on its number when it is asked about again.
+        `at_once`: what may be asked in place of the facts alone.
         """
         caller_index = self.pseudonym(question.caller)
-        row = await self._row(connection, question, caller_index, attempt)
+        row = await self._row(connection, question, caller_index, attempt, at_once)
         return await self._decided(connection, question, caller_index, row, connect=connect)
 
     async def route_many(self, connection: asyncpg.Connection, questions: Sequence[Question]) -> list[Routed]:
@@ -224,6 +239,7 @@ class Router:
             calls_back=row["mode"] == Mode.EXTENSION and decision.target is Target.REAL,
             slides=row["ttl_seconds"] is not None and not ended,
             hook=self._hook(row) if decision.intercept else None,
+            begun=row.get("begun"),
             facts=row,
         )
 
@@ -237,11 +253,17 @@ class Router:
         return self._index(caller.digits) if caller else None
 
     async def _row(
-        self, connection: asyncpg.Connection, question: Question, caller_index: bytes | None, attempt: UUID | None
+        self,
+        connection: asyncpg.Connection,
+        question: Question,
+        caller_index: bytes | None,
+        attempt: UUID | None,
+        at_once: AtOnce | None,
     ) -> asyncpg.Record | None:
         caller = caller_index or NOBODY
         if question.digits is None and question.vn is not None:
-            row = await connection.fetchrow(queries.FACTS, question.vn, caller, question.at)
+            statement, more = (at_once.statement, at_once.arguments) if at_once else (queries.FACTS, ())
+            row = await connection.fetchrow(statement, question.vn, caller, question.at, *more)
             if row is not None and not row["more"]:
                 return row
         elif question.vn is None and caller_index is None:
