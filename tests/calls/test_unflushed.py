@@ -16,6 +16,7 @@ from local.postgres import PostgresServer, prepare
 from tests.calls.test_service import attempt, outcome, reason
 from tests.core_world import COURIER, STRANGER, World, open_world
 from vns.bindings.rules import Status
+from vns.calls.queries import INSERT_REFUSED
 from vns.calls.service import Calls
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of
@@ -52,6 +53,18 @@ async def test_what_was_lost_is_written_again_as_it_was(world: World, calls: Cal
     assert await records(world) == before
     await lose(world, connected.call_id, refused.call_id)
     assert await calls.unflushed.look(EVER) == 0, "what was found on disk is not looked for again"
+
+
+async def test_one_that_cannot_be_written_again_holds_up_no_other(world: World, calls: Calls) -> None:
+    """Its tenant is gone, say: it is given up, and those behind it are written."""
+    nobody = uuid4()
+    refused = (nobody, nobody, None, 50410000000, None, None, "ended", 21, world.clock.now(), "a", f"vns-{nobody}")
+    calls.unflushed.keep(nobody, INSERT_REFUSED, refused)
+    begun = await calls.begin(attempt(world, digits_of((await world.allocate()).vn), COURIER))
+    await lose(world, begun.call_id)
+    assert await calls.unflushed.look(EVER) == 1
+    assert set(await records(world)) == {begun.call_id}
+    assert await calls.unflushed.look(EVER) == 0
 
 
 async def test_an_end_that_came_meanwhile_finds_the_call_afterwards(world: World, calls: Calls) -> None:

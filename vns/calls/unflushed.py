@@ -36,6 +36,16 @@ class _Begin:
     arguments: tuple[object, ...]
 
 
+async def _written_again(connection: asyncpg.Connection, begin: _Begin) -> bool:
+    """False where PostgreSQL refuses it, as it would again: Asterisk's line is left, and others are not held up."""
+    try:
+        await connection.execute(begin.statement, *begin.arguments)
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+        log.error("the begin of call %s cannot be written again: %s", begin.call_id, type(error).__name__)  # noqa: TRY400 - may hold a number
+        return False
+    return True
+
+
 class Unflushed:
     """One process's. `run` is its owner's task; without it the oldest are forgotten."""
 
@@ -70,8 +80,7 @@ class Unflushed:
                 missing = {row["id"] for row in rows}
                 for begin in batch:
                     if begin.call_id in missing:
-                        await connection.execute(begin.statement, *begin.arguments)
-            written += len(missing)
+                        written += await _written_again(connection, begin)
             for _ in batch:
                 self._begins.popleft()
         if written:
