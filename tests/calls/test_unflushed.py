@@ -56,9 +56,9 @@ async def test_what_was_lost_is_written_again_as_it_was(world: World, calls: Cal
 
 
 async def test_one_that_cannot_be_written_again_holds_up_no_other(world: World, calls: Calls) -> None:
-    """Its tenant is gone, say: it is given up, and those behind it are written."""
+    """PostgreSQL takes no record without a number: that one is given up, and those behind it are written."""
     nobody = uuid4()
-    refused = (nobody, nobody, None, 50410000000, None, None, "ended", 21, world.clock.now(), "a", f"vns-{nobody}")
+    refused = (nobody, None, None, None, None, None, "ended", 21, world.clock.now(), "a", f"vns-{nobody}")
     calls.unflushed.keep(nobody, INSERT_REFUSED, refused)
     begun = await calls.begin(attempt(world, digits_of((await world.allocate()).vn), COURIER))
     await lose(world, begun.call_id)
