@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 from string import Template
 
+from ivr.asterisk.headers import identifications
 from ivr.asterisk.instance import Instance
-from ivr.asterisk.trunk import PRIVATE_FILES, contact_parameters, copy_keys, transport
+from ivr.asterisk.trunk import PRIVATE_FILES, contact_parameters, copy_keys, permitted, transport
 from ivr.nodes import ONLY, question_token, split_ami_url
 from ivr.prompts import tones
 from ivr.prompts.texts import PROMPTS
@@ -105,6 +106,8 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "sip_address": settings.sip_address,
         "transport": transport(target, settings),
         "trunk_address": trunk_address,
+        "trunk_permitted": permitted(trunk_address),
+        "read_headers": identifications("trunk-in-read"),
         "trunk_contact": f"sip:{trunk_address}:{trunk_port}{contact_parameters(settings)}",
         "media_encryption": {"none": "no"}.get(settings.sip_media_encryption, settings.sip_media_encryption),
         "rtp_first_port": str(settings.rtp_first_port),
@@ -119,6 +122,7 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "time_out": _time_out(settings),
         "tones": tones.DATABASE,
         "entry": _entry(settings),
+        "entry_read": _entry(settings, read=True),
         "ask": _ask(settings),
         "refusals": "\n".join(_refusal(reason, target.inside) for reason in Reason),
         "no_response": f'$["${{RINGTIME_MS}}"=""]?{_UNREACHED},{Reason.UNREACHABLE},1'
@@ -134,11 +138,14 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
     }
 
 
-def _entry(settings: IvrSettings) -> str:
-    """Where calls arrive. Every step costs, so the first bridge is asked right here; its answer leads away."""
+def _entry(settings: IvrSettings, *, read: bool = False) -> str:
+    """Where calls arrive. Every step costs, so the first bridge is asked right here; its answer leads away.
+
+    `read`: calls of which the question has to read the headers, see ivr.asterisk.headers.
+    """
     lines = []
     for pattern in ("s", "_[+0-9]!", "_[a-zA-Z*#]."):
-        lines += [f"exten => {pattern},1,{_question(settings, 0)}", " same => n,Goto(vns-ask-1,s,1)"]
+        lines += [f"exten => {pattern},1,{_question(settings, 0, read=read)}", " same => n,Goto(vns-ask-1,s,1)"]
     return "\n".join([*lines, _after_time_out(0)])
 
 
@@ -149,7 +156,7 @@ def _ask(settings: IvrSettings) -> str:
         lines = [
             f"[vns-ask-{place}]",
             f"exten => s,1,Set({_time_out(settings)})",
-            f" same => n,{_question(settings, place, digits=True)}",
+            f" same => n,{_question(settings, place, read=True, digits=True)}",
             f" same => n,Goto(vns-ask-{place + 1},s,1)",
         ]
         contexts.append("\n".join([*lines, _after_time_out(place)]))
@@ -157,10 +164,10 @@ def _ask(settings: IvrSettings) -> str:
     return "\n\n".join(contexts)
 
 
-def _question(settings: IvrSettings, place: int, *, digits: bool = False) -> str:
+def _question(settings: IvrSettings, place: int, *, read: bool, digits: bool = False) -> str:
     headers = [f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "Privacy")]
     given = ["${URIENCODE(${DIGITS})}"] if digits else []
-    arguments = ",".join([_DIALLED, *headers, *given, question_token(settings.ami_url)])
+    arguments = ",".join([_DIALLED, *(headers if read else []), *given, question_token(settings.ami_url)])
     return f"AGI(agi://{settings.bridges[place]}/question,{arguments})"
 
 

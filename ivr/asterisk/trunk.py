@@ -1,6 +1,7 @@
 """The trunk's transport: how signalling and media travel between Asterisk and the carrier, and with which keys."""
 
 import shutil
+import socket
 from pathlib import Path
 
 from ivr.asterisk.instance import Instance
@@ -30,6 +31,18 @@ def transport(target: Instance, settings: IvrSettings) -> str:
             f"require_client_cert = {mutual}",
         ]
     return "\n".join(lines)
+
+
+def permitted(address: str) -> str:
+    """The lines of an endpoint that let in whoever calls from `address`, or from where that name leads now.
+
+    None for a name that leads nowhere: Asterisk says so of the trunk itself, when it loads the configuration.
+    """
+    try:
+        found = socket.getaddrinfo(address, None, type=socket.SOCK_DGRAM)
+    except socket.gaierror:
+        return ""
+    return "\n".join(f"permit = {one}" for one in sorted({str(info[4][0]) for info in found}))
 
 
 def contact_parameters(settings: IvrSettings) -> str:

@@ -33,6 +33,7 @@ class Identity:
     privacy: str | None = None
     contact: str = "phone"  # user part of the Contact
     extra: tuple[str, ...] = ()  # further whole header lines
+    asserted_later: str | None = None  # in a re-INVITE as soon as the call is answered; None: there is none
 
     @classmethod
     def plain(cls, number: str, *, privacy: str | None = None) -> "Identity":
@@ -80,6 +81,7 @@ def caller_scenario(
         "Content-Length: [len]",
     ]
     invite = "\n".join(lines) + "\n\n" + _SDP.format(address=address, port=port)
+    last = 2 if identity.asserted_later is None else 3  # CSeq of the end
     patience = f' timeout="{_ms(give_up_after)}" ontimeout="3"' if give_up_after is not None else ""
     steps = [
         _send(invite, retrans=True),
@@ -87,13 +89,14 @@ def caller_scenario(
         *(f'<recv response="{code}" optional="true" next="2"{patience}/>' for code in FINALS),
         f'<recv response="200" rrs="true"{patience}/>',
         _send(_in_dialog(identity, dialled, "ACK", 1)),
+        *(_asserts_another(identity, dialled, _SDP.format(address=address, port=port)) if last > 2 else []),
         f'<recv request="BYE" timeout="{_ms(talk_seconds)}" ontimeout="1"/>',
         _send(
             "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n"
         ),
         _jump(9),
         '<label id="1"/>',
-        _send(_in_dialog(identity, dialled, "BYE", 2), retrans=True),
+        _send(_in_dialog(identity, dialled, "BYE", last), retrans=True),
         '<recv response="200"/>',
         _jump(9),
         '<label id="2"/>',
@@ -205,12 +208,27 @@ def _from_callee(method: str, number: int) -> str:
     return f"{method} [next_url] SIP/2.0\n{_VIA}\n{parties}CSeq: {number} {method}\nMax-Forwards: 70\n"
 
 
+def _asserts_another(identity: Identity, dialled: str, body: str) -> list[str]:
+    told = f"{_contact(identity.contact)}\nP-Asserted-Identity: {identity.asserted_later}\n"
+    offer = f"{told}Content-Type: application/sdp\nContent-Length: [len]\n\n{body}"
+    return [
+        _send(_head_in_dialog(identity, dialled, "INVITE", 2) + offer, retrans=True),
+        '<recv response="100" optional="true"/>',
+        '<recv response="200" rrs="true"/>',
+        _send(_in_dialog(identity, dialled, "ACK", 2)),
+    ]
+
+
 def _in_dialog(identity: Identity, dialled: str, method: str, number: int) -> str:
+    return _head_in_dialog(identity, dialled, method, number) + "Content-Length: 0\n"
+
+
+def _head_in_dialog(identity: Identity, dialled: str, method: str, number: int) -> str:
     return (
         f"{method} [next_url] SIP/2.0\n{_VIA}\n"
         f"From: {identity.from_header};tag=[pid]caller[call_number]\n"
         f"To: <sip:{dialled}@[remote_ip]:[remote_port]>[peer_tag_param]\n"
-        f"Call-ID: [call_id]\nCSeq: {number} {method}\nMax-Forwards: 70\nContent-Length: 0\n"
+        f"Call-ID: [call_id]\nCSeq: {number} {method}\nMax-Forwards: 70\n"
     )
 
 

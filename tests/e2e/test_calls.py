@@ -201,6 +201,20 @@ def assert_anonymous(report: CallReport) -> None:
             ),
             id="asserted over From, with parameters and a misleading name",
         ),
+        pytest.param(
+            Identity(
+                from_header=f"<sip:{CUSTOMER}@carrier.example>", asserted=f"<sip:{COURIER}@10.0.0.1:5070;user=phone>"
+            ),
+            id="asserted over From, as most carriers write it",
+        ),
+        pytest.param(
+            Identity(
+                from_header=f"<sip:{CUSTOMER}@carrier.example>",
+                asserted=f"<sip:{COURIER}@carrier.example>",
+                extra=(f"P-Asserted-Identity: <tel:{CUSTOMER}>",),
+            ),
+            id="two asserted, each with a header",
+        ),
         pytest.param(Identity(from_header=f"<sip:{COURIER}@carrier.example>"), id="From alone"),
         pytest.param(Identity(from_header="<sip:%2B821033334444;npdi@carrier.example>"), id="From, with a parameter"),
         pytest.param(Identity(from_header="<tel:+821033334444>"), id="From, a tel URI"),
@@ -255,6 +269,22 @@ async def test_what_the_targets_network_tells_in_the_middle_of_a_call(platform: 
     assert_hidden(CUSTOMER, caller)
     if binding == "pair":
         assert_hidden(COURIER, callee)
+
+
+@pytest.mark.parametrize("binding", ["one_way", "pair"])
+@pytest.mark.parametrize("privacy", [None, "none"], ids=["read by Asterisk", "read by the question"])
+async def test_what_the_callers_network_tells_in_the_middle_of_a_call(
+    platform: Platform, binding: str, privacy: str | None
+) -> None:
+    world = platform.world
+    vn = (await (world.pair() if binding == "pair" else world.allocate())).vn
+    talkative = replace(Identity.plain(COURIER, privacy=privacy), asserted_later=f"<sip:{STRANGER}@carrier.example>")
+    async with platform.carrier.phone() as customer:
+        caller = await platform.carrier.call(digits_of(vn), talkative, talk_seconds=1)
+        callee = await customer.hung_up()
+    answered = [message.header("CSeq") for message in caller.received if message.status == 200]
+    assert answered[:2] == ["1 INVITE", "2 INVITE"]
+    assert_hidden(STRANGER, callee)
 
 
 async def test_the_target_hangs_up(platform: Platform) -> None:

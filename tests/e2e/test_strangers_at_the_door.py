@@ -23,8 +23,10 @@ MORE = {
 }
 
 
-def request(method: str, number: str, port: int, at: tuple[str, int], caller: str = COURIER) -> bytes:
-    """As the carrier would send it, so that nothing but the address is wrong."""
+def request(
+    method: str, number: str, port: int, at: tuple[str, int], caller: str = COURIER, further: str = ""
+) -> bytes:
+    """As the carrier would send it, so that nothing but the address is wrong. `further`: whole lines."""
     body = SDP.format(at=at[0]) if method == "INVITE" else ""
     return (
         f"{method} sip:{number}@127.0.0.1:{port} SIP/2.0\r\n"
@@ -35,17 +37,17 @@ def request(method: str, number: str, port: int, at: tuple[str, int], caller: st
         f"Call-ID: {method}-{at[1]}@{at[0]}\r\n"
         f"CSeq: 1 {method}\r\n"
         f"Contact: <sip:{COURIER}@{at[0]}:{at[1]}>\r\n"
-        f"Max-Forwards: 70\r\n{MORE.get(method, '')}Content-Length: {len(body)}\r\n\r\n{body}"
+        f"Max-Forwards: 70\r\n{further}{MORE.get(method, '')}Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
 
-def statuses(method: str, number: str, port: int, source: str, caller: str = COURIER) -> list[int]:
+def statuses(method: str, number: str, port: int, source: str, caller: str = COURIER, further: str = "") -> list[int]:
     """The codes that come back, up to the final one. Raises TimeoutError when there is none within 20 seconds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
         wire.bind((source, 0))
         wire.settimeout(20)
         wire.connect(("127.0.0.1", port))
-        wire.send(request(method, number, port, wire.getsockname(), caller))
+        wire.send(request(method, number, port, wire.getsockname(), caller, further))
         codes: list[int] = []
         while not codes or codes[-1] < 200:
             answer = re.match(rb"SIP/2\.0 (\d{3}) ", wire.recv(65_535))
@@ -61,11 +63,17 @@ def calls_processed(switch: Switch) -> int:
     return int(found[1])
 
 
+# By these headers Asterisk finds calls of which the question reads the headers, whoever sends them.
+READ = ["", "Privacy: id\r\n", "Remote-Party-ID: <sip:x@y>\r\n", "P-Asserted-Identity: <tel:+821033334444>\r\n"]
+
+
+@pytest.mark.parametrize("further", READ, ids=["plain", "privacy", "remote party", "another identity"])
 @pytest.mark.parametrize("method", ["INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE"])
-async def test_a_stranger_gets_no_service(platform: Platform, method: str) -> None:
+async def test_a_stranger_gets_no_service(platform: Platform, method: str, further: str) -> None:
     switch, number = platform.switch, digits_of((await platform.world.allocate()).vn)
     before = calls_processed(switch)
-    assert await asyncio.to_thread(statuses, method, number, switch.settings.sip_port, ELSEWHERE) == [401]
+    port = switch.settings.sip_port
+    assert await asyncio.to_thread(statuses, method, number, port, ELSEWHERE, further=further) == [401]
     assert calls_processed(switch) == before
     # the carrier's own call gets through, and is the only one that anybody wrote down
     async with platform.carrier.phone():
