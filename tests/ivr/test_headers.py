@@ -1,4 +1,4 @@
-"""Of which calls Asterisk's own reading of the caller is the platform's, and of which the question reads the headers."""
+"""Of which calls Asterisk reads the caller as the platform does, and of which the question reads the headers."""
 
 import re
 
