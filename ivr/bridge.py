@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hooks.client import HttpInterceptor
 from ivr.agi.question import Questions
+from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiServer
 from ivr.ami.reconcile import Vanished
 from ivr.ami.records import RecordsFolder
@@ -103,6 +104,7 @@ async def running(
             bridge=name,
             deadline=ivr.question_deadline_seconds,
             at_once=ivr.questions_at_once,
+            rate=CallRate(ivr.calls_a_second),
             library=PromptLibrary(Prompts(db, clock), ivr.prompt_folders),
         )
         asterisks = Asterisks.of(ivr.nodes)

@@ -111,6 +111,12 @@ class IvrSettings(BaseSettings):
     questions_at_once: int = Field(
         default=256, ge=1, description="Further questions at the same time are answered `overload` at once."
     )
+    calls_a_second: int = Field(
+        default=0,
+        ge=0,
+        description="Most calls a second of each Asterisk; further ones are answered `overload` at once. 0: any "
+        "number. `bin/bench calls` tells what a machine carries.",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -3,7 +3,8 @@
 A plain call gets BRIDGE, ACT, NUM and CID, and no more. Of the others the dialplan (extensions.conf) makes this:
 
     ACT        connect, connect_once: dial NUM. dial: the same under limits, for a team, or after digits.
-               collect: ask for digits. wrong: they were; ask again. Else the reason of a refusal.
+               collect: ask for digits. wrong: they were; ask again. turn_away: refuse for REASON, without a
+               word. Else the reason of a refusal, which is announced.
     NUM, CID   digits to dial, digits to show; no CID with an act that dials: show none
     TEAM       dial: whom to try after NUM, joined by "-"; ALL: whom to ring together with NUM
     ONCE       dial: 1 where one answered call ends the binding
@@ -16,6 +17,7 @@ A plain call gets BRIDGE, ACT, NUM and CID, and no more. Of the others the dialp
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 from uuid import UUID
 
 from vns.bindings.rules import Ring
@@ -30,6 +32,8 @@ LAST_REASON = {"extension": Reason.NOT_A_PARTY, "number": Reason.NOT_ALLOWED}
 _FILE = re.compile(r"custom/[0-9a-f]{64}")
 
 Variables = dict[str, str]
+TURNED_AWAY: Final = {"ACT": "turn_away", "NUM": "", "CID": "", "REASON": Reason.OVERLOAD.value}
+
 Files = Mapping[UUID, str]
 """The prompts of rules that can be played now, by name."""
 

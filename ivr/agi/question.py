@@ -6,7 +6,8 @@ import traceback
 from typing import Protocol
 
 from ivr.agi.identity import read_identity
-from ivr.agi.instructions import instructions, prompts_of, refusal
+from ivr.agi.instructions import TURNED_AWAY, instructions, prompts_of, refusal
+from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest, Answer
 from ivr.callids import call_id_of
 from ivr.prompts.library import PromptLibrary
@@ -28,7 +29,8 @@ class Decider(Protocol):
 
 
 class Questions:
-    """Answers for one bridge. Whatever goes wrong inside is heard as `overload`: the caller may try again."""
+    """Answers for one bridge. Whatever goes wrong inside is heard as `overload`: the caller may try again. So is what
+    is too much, but at once and without an announcement, which would cost more than the call."""
 
     def __init__(
         self,
@@ -38,11 +40,13 @@ class Questions:
         bridge: str,
         deadline: float,
         at_once: int,
+        rate: CallRate | None = None,
         library: PromptLibrary | None = None,
     ) -> None:
-        """`library`: without one every caller hears the platform's own prompts."""
+        """`rate`: without it as many as come. `library`: without one every caller hears the platform's own prompts."""
         self._calls = calls
         self._library = library
+        self._rate = rate or CallRate(0)
         self._clock = clock
         self._bridge = bridge
         self._deadline = deadline  # seconds
@@ -53,9 +57,8 @@ class Questions:
         """BRIDGE, and what ivr.agi.instructions says. Cancelled, it is not decided any further."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        if len(self._under_way) >= self._at_once:
-            log.warning("call %s: too many questions at once", request.unique_id)
-            answer.set_result(self._refusal(Reason.OVERLOAD))
+        if self._is_too_much(request, loop.time()):
+            answer.set_result({"BRIDGE": self._bridge, **TURNED_AWAY})
             return answer
 
         async def decide() -> None:
@@ -81,6 +84,15 @@ class Questions:
         answer.add_done_callback(lambda answered: deciding.cancel() if answered.cancelled() else None)
         return answer
 
+    def _is_too_much(self, request: AgiRequest, now: float) -> bool:
+        if len(self._under_way) >= self._at_once:
+            log.warning("call %s: too many questions at once", request.unique_id)
+            return True
+        if not _digits(request) and self._rate.exceeded(request.unique_id.rpartition("-")[0], now):
+            log.warning("call %s: too many calls a second", request.unique_id)
+            return True
+        return False
+
     async def _decide(self, request: AgiRequest) -> Answer:
         """Raises nothing."""
         try:
@@ -96,7 +108,7 @@ class Questions:
             return self._refusal(Reason.OVERLOAD)
 
     def _attempt(self, request: AgiRequest) -> Attempt:
-        dialled, asserted, privacy, digits = (*request.arguments, "", "", "", "")[:4]
+        dialled, asserted, privacy = (*request.arguments, "", "", "")[:3]
         identity = read_identity(asserted, request.caller, privacy)
         number = _dialled(dialled)
         return Attempt(
@@ -109,7 +121,7 @@ class Questions:
                 at=self._clock.now(),
                 show_caller=identity.show,
                 dialled=number,
-                digits=digits or None,
+                digits=_digits(request) or None,
             ),
             bridge=self._bridge,
             channel=request.unique_id,
@@ -122,6 +134,11 @@ class Questions:
 
     def _refusal(self, reason: Reason) -> Answer:
         return {"BRIDGE": self._bridge, **refusal(reason)}
+
+
+def _digits(request: AgiRequest) -> str:
+    """What the caller of a call that was asked about before has entered."""
+    return request.arguments[3] if len(request.arguments) > 3 else ""
 
 
 def _dialled(text: str) -> PhoneNumber | None:

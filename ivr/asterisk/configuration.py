@@ -128,6 +128,7 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "no_response": f'$["${{RINGTIME_MS}}"=""]?{_UNREACHED},{Reason.UNREACHABLE},1'
         f":{_UNREACHED},{Reason.NO_ANSWER},1",
         "unreached": _UNREACHED,
+        "overload_cause": str(REFUSALS[Reason.OVERLOAD].cause),
         "digit_timeout": str(DIGIT_TIMEOUT),
         "causes": "\n".join(
             f"exten => c{cause},1,Goto({_UNREACHED},{reason},1)" for cause, reason in REASON_OF_CAUSE.items()

@@ -1,5 +1,6 @@
 """Every row of the table of refusals: prompt in early media, the final code, and a record."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -153,3 +154,21 @@ async def test_without_a_database_callers_are_asked_to_try_later_and_recorded_af
     assert_refused(caller, Reason.OVERLOAD)
     [call] = await platform.ended_calls()
     assert (call["result"], call["cause"], digits_of(call["vn"])) == ("overload", 42, dialled)
+
+
+async def test_one_call_too_many_is_turned_away_at_once_and_recorded(quiet_platform: Platform) -> None:
+    """Without an announcement: it would hold up an Asterisk that has too much to do."""
+    dialled = await never_allocated(quiet_platform)
+    async with quiet_platform.bridge("a", calls_a_second=1) as bridge:
+        await bridge.wait_ready()
+        together = [quiet_platform.carrier.call(dialled, Identity.plain(COURIER)) for _ in range(4)]
+        callers = await asyncio.gather(*together)
+        calls = await quiet_platform.ended_calls(4)
+    turned_away = [caller for caller in callers if caller.status == REFUSALS[Reason.OVERLOAD].sip]
+    assert 0 < len(turned_away) < 4
+    assert not any(caller.early_media for caller in turned_away)
+    for caller in callers:
+        if caller not in turned_away:
+            assert_refused(caller, Reason.UNALLOCATED)
+    results = [(call["result"], call["cause"], digits_of(call["vn"])) for call in calls]
+    assert results.count(("overload", 42, dialled)) == len(turned_away)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from ivr.agi.question import Questions
+from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest
 from ivr.callids import call_id_of
 from tests.core_world import COURIER, CUSTOMER, MovedClock
@@ -20,6 +21,8 @@ from vns.routing.service import Routed
 
 UNIQUE_ID = "vns-1700000000.1"
 OVERLOAD = {"BRIDGE": "a", "ACT": "overload", "NUM": "", "CID": ""}
+
+TURNED_AWAY = {"BRIDGE": "a", "ACT": "turn_away", "NUM": "", "CID": "", "REASON": "overload"}
 
 
 def routed(reason: Reason | None, *, once: bool = False) -> Routed:
@@ -52,9 +55,9 @@ class FakeCalls:
         return Begun(call_id=attempt.call_id, routed=await self._work())
 
 
-def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10) -> Questions:
+def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10, a_second: int = 0) -> Questions:
     clock = MovedClock()
-    return Questions(calls, clock, bridge="a", deadline=deadline, at_once=at_once)
+    return Questions(calls, clock, bridge="a", deadline=deadline, at_once=at_once, rate=CallRate(a_second))
 
 
 def asked(*arguments: str, caller: str = "", unique_id: str = UNIQUE_ID) -> AgiRequest:
@@ -135,7 +138,7 @@ async def test_work_that_does_not_even_stop_holds_nobody_up() -> None:
 
     frozen = questions(FakeCalls(stuck), deadline=0.02, at_once=1)
     assert await frozen.answer(asked("050412345678")) == OVERLOAD
-    assert await frozen.answer(asked("050412345678")) == OVERLOAD, "what is stuck still counts as under way"
+    assert await frozen.answer(asked("050412345678")) == TURNED_AWAY, "what is stuck still counts as under way"
     thawed.set()
 
 
@@ -152,7 +155,15 @@ async def test_more_questions_than_can_be_answered_are_turned_away_at_once() -> 
 
     busy = questions(FakeCalls(waiting), at_once=2)
     first = [busy.answer(asked("050412345678")) for _ in range(2)]
-    assert await busy.answer(asked("050412345678")) == OVERLOAD
+    assert await busy.answer(asked("050412345678")) == TURNED_AWAY
     go.set()
     assert [answer["ACT"] for answer in await asyncio.gather(*first)] == ["connect", "connect"]
     assert (await busy.answer(asked("050412345678")))["ACT"] == "connect"
+
+
+async def test_more_calls_a_second_than_asterisk_carries_are_turned_away_but_none_that_has_begun() -> None:
+    few = questions(FakeCalls(connected), a_second=1)
+    answers = [await few.answer(asked("050412345678")) for _ in range(3)]
+    assert answers[0]["ACT"] == "connect"
+    assert TURNED_AWAY in answers[1:]
+    assert (await few.answer(asked("050412345678", "", "", "77")))["ACT"] == "dial"
