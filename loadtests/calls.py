@@ -35,7 +35,7 @@ def run(quick: bool) -> Result:
         for name in (BARE, "ours"):
             at.run(name, FIRST_RATE, 3.0)
         _settle(at)
-        before, seen_before = _state(at)[1], at.load.connections()
+        before, seen_before = _state(at), at.load.connections()
         measured: list[Run] = []
         knees = _knees(at, seconds, 1 if quick else rounds, measured)
         half = max(FIRST_RATE // 2, int(median(knees[BARE]) / 2))
@@ -60,6 +60,7 @@ def run(quick: bool) -> Result:
             **_spreads("at half the bare knee", at_half),
             **_processor_spreads(spent),
             "half the bare knee (calls/s)": half,
+            "calls given up above the knee": compared.given_up,
             "seconds of a rung": seconds,
             "bridges": 2,
             "fsync": "on",
@@ -158,10 +159,23 @@ def _side_by_side(
 class Compared:
     wrong: int
     differences: int
+    given_up: int  # by callers, in runs far above the knee
 
 
-def _compare(at: Stand, before: Counter[str], seen_before: Counter[tuple[str, str]]) -> Compared:
-    """The phone's log against whom each caller was bound to, and against the records, number by number."""
+@dataclass(frozen=True)
+class Records:
+    """Calls without an end, and those with one, by virtual number."""
+
+    open: int
+    answered: Counter[str]
+    given_up: Counter[str]
+
+
+def _compare(at: Stand, before: Records, seen_before: Counter[tuple[str, str]]) -> Compared:
+    """The phone's log against whom each caller was bound to, and against the records, number by number.
+
+    A caller who gives up while the phone picks up is in the phone's log, or not, and its record says so much.
+    """
     by_vn: Counter[str] = Counter()
     wrong = 0
     for pair, count in (at.load.connections() - seen_before).items():
@@ -169,26 +183,32 @@ def _compare(at: Stand, before: Counter[str], seen_before: Counter[tuple[str, st
             by_vn[at.expected[pair]] += count
         elif pair[1] not in {caller for _, caller in at.bare}:
             wrong += count
-    open_calls, records = _state(at)
-    written = records - before
-    differing = sum(abs(by_vn[vn] - written[vn]) for vn in set(by_vn) | set(written))
-    return Compared(wrong, differing + open_calls)
+    now = _state(at)
+    answered, given_up = now.answered - before.answered, now.given_up - before.given_up
+    differing = sum(
+        max(answered[vn] - by_vn[vn], by_vn[vn] - answered[vn] - given_up[vn], 0) for vn in set(by_vn) | set(answered)
+    )
+    return Compared(wrong, differing + now.open, given_up.total())
 
 
-def _state(at: Stand) -> tuple[int, Counter[str]]:
-    """Calls without an end, and answered ones by virtual number."""
-
-    async def ask() -> tuple[int, Counter[str]]:
+def _state(at: Stand) -> Records:
+    async def ask() -> Records:
         db = await Database.open(at.database_url, size=2)
         try:
             async with db.connection() as connection:
                 rows = await connection.fetch(
-                    "select vn, count(*) as n from calls where result = 'answered' and ended_at is not null group by vn"
+                    """select vn, count(*) filter (where result = 'answered') as answered,
+                              count(*) filter (where result = 'cancelled') as given_up
+                         from calls where ended_at is not null group by vn"""
                 )
                 waiting = await connection.fetchval("select count(*) from calls where ended_at is null")
         finally:
             await db.close()
-        return int(waiting), Counter({digits_of(row["vn"]): row["n"] for row in rows})
+        return Records(
+            int(waiting),
+            Counter({digits_of(row["vn"]): row["answered"] for row in rows}),
+            Counter({digits_of(row["vn"]): row["given_up"] for row in rows}),
+        )
 
     return asyncio.run(ask())
 
@@ -196,5 +216,5 @@ def _state(at: Stand) -> tuple[int, Counter[str]]:
 def _settle(at: Stand) -> None:
     """Until every call has its end, or long enough to count the rest as missing."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while _state(at)[0] and time.monotonic() < deadline:
+    while _state(at).open and time.monotonic() < deadline:
         time.sleep(0.5)
