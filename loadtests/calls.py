@@ -159,7 +159,7 @@ def _side_by_side(
 class Compared:
     wrong: int
     differences: int
-    given_up: int  # by callers, in runs far above the knee
+    given_up: int  # in runs far above the knee
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Records:
 def _compare(at: Stand, before: Records, seen_before: Counter[tuple[str, str]]) -> Compared:
     """The phone's log against whom each caller was bound to, and against the records, number by number.
 
-    A caller who gives up while the phone picks up is in the phone's log, or not, and its record says so much.
+    A call that is given up while the phone picks up, by the caller or by Asterisk, is in the phone's log or not.
     """
     by_vn: Counter[str] = Counter()
     wrong = 0
@@ -198,7 +198,7 @@ def _state(at: Stand) -> Records:
             async with db.connection() as connection:
                 rows = await connection.fetch(
                     """select vn, count(*) filter (where result = 'answered') as answered,
-                              count(*) filter (where result = 'cancelled') as given_up
+                              count(*) filter (where result in ('cancelled', 'unreachable')) as given_up
                          from calls where ended_at is not null group by vn"""
                 )
                 waiting = await connection.fetchval("select count(*) from calls where ended_at is null")
