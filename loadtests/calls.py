@@ -22,6 +22,7 @@ from vns.storage.database import Database
 FIRST_RATE = 40
 STEP = 1.1
 HIGHEST_RATE = 600
+RESTING = 0.05  # processor seconds in a second
 SETTLE_SECONDS = 60.0  # for the last records to be written
 
 
@@ -116,7 +117,7 @@ def _knee(at: Stand, name: str, seconds: float, measured: list[Run]) -> int:
             )
             if one.holds:
                 return True
-            time.sleep(2)  # what has piled up drains before the next rung
+            _drain()
         return False
 
     low, high = 0, len(rungs)
@@ -132,6 +133,17 @@ def _knee(at: Stand, name: str, seconds: float, measured: list[Run]) -> int:
             break
         low = between
     return rungs[low]
+
+
+def _drain() -> None:
+    """Until Asterisk rests, or for a minute: after a rung far above the knee it has callers' repetitions to answer for
+    half a minute, and the next rung would suffer from them."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        before = processor_time.spent()["Asterisk"]
+        time.sleep(1)
+        if processor_time.spent()["Asterisk"] - before < RESTING:
+            return
 
 
 def _side_by_side(
