@@ -184,10 +184,7 @@ class Records:
 
 
 def _compare(at: Stand, before: Records, seen_before: Counter[tuple[str, str]]) -> Compared:
-    """The phone's log against whom each caller was bound to, and against the records, number by number.
-
-    A call that is given up while the phone picks up, by the caller or by Asterisk, is in the phone's log or not.
-    """
+    """The phone's log against whom each caller was bound to, and against the records, number by number."""
     by_vn: Counter[str] = Counter()
     wrong = 0
     for pair, count in (at.load.connections() - seen_before).items():
@@ -197,10 +194,17 @@ def _compare(at: Stand, before: Records, seen_before: Counter[tuple[str, str]]) 
             wrong += count
     now = _state(at)
     answered, given_up = now.answered - before.answered, now.given_up - before.given_up
-    differing = sum(
-        max(answered[vn] - by_vn[vn], by_vn[vn] - answered[vn] - given_up[vn], 0) for vn in set(by_vn) | set(answered)
+    return Compared(wrong, differences(by_vn, answered, given_up) + now.open, given_up.total())
+
+
+def differences(seen: Counter[str], answered: Counter[str], given_up: Counter[str]) -> int:
+    """How many calls of the phone's log have no record, or the other way round; each counted by virtual number.
+
+    A call that is given up while the phone picks up, by the caller or by Asterisk, may be in the phone's log or not.
+    """
+    return sum(
+        max(answered[vn] - seen[vn], seen[vn] - answered[vn] - given_up[vn], 0) for vn in set(seen) | set(answered)
     )
-    return Compared(wrong, differing + now.open, given_up.total())
 
 
 def _state(at: Stand) -> Records:

@@ -17,7 +17,6 @@ A plain call gets BRIDGE, ACT, NUM and CID, and no more. Of the others the dialp
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
 from uuid import UUID
 
 from vns.bindings.rules import Ring
@@ -32,8 +31,6 @@ LAST_REASON = {"extension": Reason.NOT_A_PARTY, "number": Reason.NOT_ALLOWED}
 _FILE = re.compile(r"custom/[0-9a-f]{64}")
 
 Variables = dict[str, str]
-TURNED_AWAY: Final = {"ACT": "turn_away", "NUM": "", "CID": "", "REASON": Reason.OVERLOAD.value}
-
 Files = Mapping[UUID, str]
 """The prompts of rules that can be played now, by name."""
 
@@ -76,6 +73,11 @@ def instructions(routed: Routed, files: Files, *, digits_given: bool) -> Variabl
 def refusal(reason: Reason, file: str | None = None) -> Variables:
     """`file`: instead of the platform's announcement."""
     return {**_act(reason.value), **({f"PROMPT_{reason}": file} if _is_file(file) and file else {})}
+
+
+def turned_away() -> Variables:
+    """The refusal of what is too much."""
+    return {**_act("turn_away"), "REASON": Reason.OVERLOAD.value}
 
 
 def may_be_dialled(number: PhoneNumber) -> bool:

@@ -6,10 +6,10 @@ import traceback
 from typing import Protocol
 
 from ivr.agi.identity import read_identity
-from ivr.agi.instructions import TURNED_AWAY, instructions, prompts_of, refusal
+from ivr.agi.instructions import instructions, prompts_of, refusal, turned_away
 from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest, Answer
-from ivr.callids import call_id_of
+from ivr.callids import call_id_of, system_of
 from ivr.prompts.library import PromptLibrary
 from vns.bindings.rules import Channel
 from vns.calls.service import Attempt, Begun
@@ -40,13 +40,13 @@ class Questions:
         bridge: str,
         deadline: float,
         at_once: int,
-        rate: CallRate | None = None,
+        rate: CallRate,
         library: PromptLibrary | None = None,
     ) -> None:
-        """`rate`: without it as many as come. `library`: without one every caller hears the platform's own prompts."""
+        """`library`: without one every caller hears the platform's own prompts."""
         self._calls = calls
         self._library = library
-        self._rate = rate or CallRate(0)
+        self._rate = rate
         self._clock = clock
         self._bridge = bridge
         self._deadline = deadline  # seconds
@@ -58,7 +58,7 @@ class Questions:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         if self._is_too_much(request, loop.time()):
-            answer.set_result({"BRIDGE": self._bridge, **TURNED_AWAY})
+            answer.set_result({"BRIDGE": self._bridge, **turned_away()})
             return answer
 
         async def decide() -> None:
@@ -88,7 +88,8 @@ class Questions:
         if len(self._under_way) >= self._at_once:
             log.warning("call %s: too many questions at once", request.unique_id)
             return True
-        if not _digits(request) and self._rate.exceeded(request.unique_id.rpartition("-")[0], now):
+        _, _, _, digits = _arguments(request)  # who has entered some is in the middle of a call
+        if not digits and self._rate.exceeded(system_of(request.unique_id), now):
             log.warning("call %s: too many calls a second", request.unique_id)
             return True
         return False
@@ -108,7 +109,7 @@ class Questions:
             return self._refusal(Reason.OVERLOAD)
 
     def _attempt(self, request: AgiRequest) -> Attempt:
-        dialled, asserted, privacy = (*request.arguments, "", "", "")[:3]
+        dialled, asserted, privacy, digits = _arguments(request)
         identity = read_identity(asserted, request.caller, privacy)
         number = _dialled(dialled)
         return Attempt(
@@ -121,7 +122,7 @@ class Questions:
                 at=self._clock.now(),
                 show_caller=identity.show,
                 dialled=number,
-                digits=_digits(request) or None,
+                digits=digits or None,
             ),
             bridge=self._bridge,
             channel=request.unique_id,
@@ -136,9 +137,10 @@ class Questions:
         return {"BRIDGE": self._bridge, **refusal(reason)}
 
 
-def _digits(request: AgiRequest) -> str:
-    """What the caller of a call that was asked about before has entered."""
-    return request.arguments[3] if len(request.arguments) > 3 else ""
+def _arguments(request: AgiRequest) -> tuple[str, str, str, str]:
+    """Number dialled, P-Asserted-Identity, Privacy, digits; '' for what the question does not hold."""
+    dialled, asserted, privacy, digits = (*request.arguments, "", "", "", "")[:4]
+    return dialled, asserted, privacy, digits
 
 
 def _dialled(text: str) -> PhoneNumber | None:

@@ -36,7 +36,7 @@ def transport(target: Instance, settings: IvrSettings) -> str:
 def permitted(address: str) -> str:
     """The lines of an endpoint that let in whoever calls from `address`, or from where that name leads now.
 
-    None for a name that leads nowhere: Asterisk says so of the trunk itself, when it loads the configuration.
+    No line for a name that leads nowhere: Asterisk says so of the trunk itself, when it loads the configuration.
     """
     try:
         found = socket.getaddrinfo(address, None, type=socket.SOCK_DGRAM)

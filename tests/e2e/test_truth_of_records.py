@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from ivr.agi.question import Questions
+from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest
 from simulators.phones.carrier import CallReport
 from simulators.phones.scenarios import Behaviour, Identity
@@ -91,7 +92,8 @@ async def test_a_bridge_that_dies_between_question_and_answer(quiet_platform: Pl
         head = (await reader.readuntil(b"\n\n")).decode()
         headers = dict(line.split(": ", 1) for line in head.split("\n") if ": " in line)
         calls = Calls(world.db, world.router, world.clock)
-        answer = await Questions(calls, world.clock, bridge="a", deadline=20, at_once=1).answer(AgiRequest.of(headers))
+        questions = Questions(calls, world.clock, bridge="a", deadline=20, at_once=1, rate=CallRate(0))
+        answer = await questions.answer(AgiRequest.of(headers))
         assert answer["ACT"] == "connect_once"
         decided.set()
         writer.transport.abort()

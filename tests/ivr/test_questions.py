@@ -21,7 +21,6 @@ from vns.routing.service import Routed
 
 UNIQUE_ID = "vns-1700000000.1"
 OVERLOAD = {"BRIDGE": "a", "ACT": "overload", "NUM": "", "CID": ""}
-
 TURNED_AWAY = {"BRIDGE": "a", "ACT": "turn_away", "NUM": "", "CID": "", "REASON": "overload"}
 
 
