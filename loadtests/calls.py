@@ -23,6 +23,7 @@ FIRST_RATE = 40
 STEP = 1.1
 HIGHEST_RATE = 600
 RESTING = 0.05  # processor seconds in a second
+LEFTOVERS_SECONDS = 33.0  # a little more than 64 * T1, RFC 3261: as long as SIP keeps what an overload has left
 SETTLE_SECONDS = 60.0  # for the last records to be written
 
 
@@ -136,8 +137,12 @@ def _knee(at: Stand, name: str, seconds: float, measured: list[Run]) -> int:
 
 
 def _drain() -> None:
-    """Until Asterisk rests, or for a minute: after a rung far above the knee it has callers' repetitions to answer for
-    half a minute, and the next rung would suffer from them."""
+    """Until Asterisk has nothing left of a rung above the knee, or for a minute more.
+
+    For half a minute it has callers' repetitions to answer and then, all at once, calls to give up: rungs that begin
+    in between were seen to fail at rates that hold before and after.
+    """
+    time.sleep(LEFTOVERS_SECONDS)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         before = processor_time.spent()["Asterisk"]

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from string import Template
 
+from ivr.asterisk import spread
 from ivr.asterisk.headers import identifications
 from ivr.asterisk.instance import Instance
 from ivr.asterisk.trunk import PRIVATE_FILES, contact_parameters, copy_keys, permitted, transport
@@ -32,6 +33,7 @@ REASON_OF_CAUSE: dict[int, Reason] = {
 
 # Where a target that was not reached leads: of a team the next one may be tried.
 _UNREACHED = 'vns-${IF($["${TRIED}"=""]?answer:team)}'
+FEWEST_SIP_THREADS, SIP_THREADS_A_CORE = 8, 4  # of the SIP stack's pool
 DIGIT_TIMEOUT = 5  # seconds of silence after which the digits are complete
 
 # The number that the caller dialled, of a channel wherever it is.
@@ -98,6 +100,7 @@ def write_configuration(
 def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, systemname: str) -> dict[str, str]:
     ami_host, ami_port, ami_user, ami_secret = split_ami_url(settings.ami_url)
     trunk_address, trunk_port = split_address(settings.sip_trunk)
+    let_in = permitted(trunk_address)
     return {
         "inside": target.inside,
         "modules": target.modules,
@@ -106,7 +109,10 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "sip_address": settings.sip_address,
         "transport": transport(target, settings),
         "trunk_address": trunk_address,
-        "trunk_permitted": permitted(trunk_address),
+        "trunk_permitted": let_in,
+        "spread_in": spread.incoming("trunk-in", permitted=let_in),
+        "spread_out": spread.outgoing("trunk"),
+        "sip_threads": str(max(FEWEST_SIP_THREADS, SIP_THREADS_A_CORE * (os.cpu_count() or 1))),
         "read_headers": identifications("trunk-in-read"),
         "trunk_contact": f"sip:{trunk_address}:{trunk_port}{contact_parameters(settings)}",
         "media_encryption": {"none": "no"}.get(settings.sip_media_encryption, settings.sip_media_encryption),

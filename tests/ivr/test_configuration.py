@@ -74,7 +74,7 @@ def test_settings_arrive(instance: Instance, settings: IvrSettings) -> None:
     assert "[bridge]\nsecret = p@ss\n" in manager
     assert "port = 6038" in manager
     dialplan = written(instance, "extensions.conf")
-    assert "Dial(PJSIP/${NUM}@trunk,17${" in dialplan
+    assert "Dial(PJSIP/${NUM}@trunk-${NUM:-1},17${" in dialplan
     assert dialplan.count(question_token(settings.ami_url)) == dialplan.count("AGI(agi://")
 
 
