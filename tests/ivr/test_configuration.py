@@ -70,6 +70,10 @@ def test_settings_arrive(instance: Instance, settings: IvrSettings) -> None:
     assert "bind = 127.0.0.1:6060" in written(instance, "pjsip.conf")
     assert "contact = sip:192.0.2.7:5099" in written(instance, "pjsip.conf")
     assert "match = 192.0.2.7\n" in written(instance, "pjsip.conf")
+    sizes = re.findall(r"^threadpool_(?:initial|max)_size = (\d+)$", written(instance, "pjsip.conf"), re.MULTILINE)
+    assert len(sizes) == 2
+    assert len(set(sizes)) == 1, "the pool does not grow"
+    assert int(sizes[0]) >= 8
     manager = written(instance, "manager.conf")
     assert "[bridge]\nsecret = p@ss\n" in manager
     assert "port = 6038" in manager
