@@ -11,8 +11,10 @@ suitable() {  # a Python ≥ 3.11 that can make virtual environments
 }
 
 find_python() {
+    # The system's own first: distributions compile it by a profile of its work, version managers seldom do, and a call
+    # costs a bridge a fifth more without.
     local candidate
-    for candidate in python3.11 python3 python3.12 python3.13 python3.14; do
+    for candidate in /usr/bin/python3 python3.11 python3 python3.12 python3.13 python3.14; do
         if suitable "$candidate"; then command -v "$candidate"; return; fi
     done
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

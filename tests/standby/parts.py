@@ -1,8 +1,9 @@
 """A bridge's parts with switches: PostgreSQL and Redis go away for one process and not for another."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -19,7 +20,7 @@ from vns.numbering.rules import parse
 from vns.routing.copies import Copies
 from vns.routing.rules import Question
 from vns.routing.service import Router
-from vns.storage.copies import CopyStore
+from vns.storage.copies import CopyStore, Epoch, Kept
 from vns.storage.database import Database
 from vns.storage.revocation import Revocations
 
@@ -30,6 +31,15 @@ class SwitchedStore(CopyStore):
     """A Redis that this process does not reach while `reached` is False."""
 
     reached = True
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        super().__init__(url, timeout=timeout)
+        self.written: list[Kept] = []
+        """What was asked to be kept, in order."""
+
+    async def keep(self, epoch: Epoch, copies: Sequence[Kept], now: datetime) -> bool:
+        self.written += copies
+        return await super().keep(epoch, copies, now)
 
     async def _answered(self, asking: Awaitable[Answer]) -> Answer:
         if not self.reached:
@@ -93,26 +103,29 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(world: World, redis_url: str, folder: Path) -> AsyncIterator[Scene]:
+async def bridge(world: World, redis_url: str, folder: Path) -> AsyncIterator[Bridge]:
     db = await SwitchedDatabase.open(world.db.url, size=4)
-    store, malls = SwitchedStore(redis_url, timeout=30), SwitchedStore(redis_url, timeout=30)
+    store = SwitchedStore(redis_url, timeout=30)
     router = Router(world.keyring)
     copies = Copies(db, store, router, world.clock)
     calls = Calls(db, router, world.clock)
     standby = Standby(calls, router, copies, db, Spool(folder / "standby" / "a.jsonl"), hedge=60)
+    try:
+        yield Bridge(db, store, copies, calls, standby, world.clock)
+    finally:
+        db.reached = True
+        await store.close()
+        await db.close()
+
+
+@asynccontextmanager
+async def scene(world: World, redis_url: str, folder: Path) -> AsyncIterator[Scene]:
+    malls = SwitchedStore(redis_url, timeout=30)
     revocations = Revocations(world.db, malls, world.clock)
     bindings = Bindings(world.db, world.keyring, world.clock, render=lambda _: "", copies=revocations)
     try:
-        yield Scene(
-            world=world,
-            bridge=Bridge(db, store, copies, calls, standby, world.clock),
-            malls=malls,
-            bindings=bindings,
-            revocations=revocations,
-        )
+        async with bridge(world, redis_url, folder) as opened:
+            yield Scene(world=world, bridge=opened, malls=malls, bindings=bindings, revocations=revocations)
     finally:
-        db.reached = True
         await bindings.close()
-        await store.close()
         await malls.close()
-        await db.close()

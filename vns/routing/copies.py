@@ -39,11 +39,18 @@ FLUSH_EVERY: Final = 0.1  # seconds
 FORGETS_EVERY: Final = timedelta(seconds=30)  # between looks at whether Redis keeps things on disk
 MOST_WAITING: Final = 10_000  # calls whose copies wait for Redis; the oldest are given up
 KEPT_ANEW: Final = timedelta(seconds=20)  # within which the same row is not kept once more for the next call
+CONFIRM_AFTER: Final = timedelta(seconds=20)  # from the read on that a copy stems from
+NEWEST_EVERY: Final = timedelta(seconds=20)  # between looks at which bindings are the newest
+ASKED_AT_ONCE: Final = 200  # copies that Redis is asked about in one command
 AT_ONCE: Final = 20  # rows confirmed in one statement: sealing more would hold calls up
 BETWEEN: Final = 0.03  # seconds between two such statements: 5,000 rows take some ten seconds
-MOST_SINGLY: Final = 500  # rows in one round that have rules or blocks, and are read one by one
+MOST_SINGLY: Final = 100  # rows in one round that have rules or blocks, and are read one by one
 
 _COPIED_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL, Mode.PER_SIDE, Mode.GROUP})
+
+
+_Seat = tuple[int, bytes]
+"""Number and caller; NOBODY where its copy is the same for every caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,13 @@ class Copies:
         router: Router,
         clock: Clock,
         *,
-        confirm_every: float = 25.0,
+        confirm_every: float = 5.0,
         confirm_most: int = 5_000,
         newest: int = 2_000,
     ) -> None:
-        """`confirm_every` seconds, what was asked about lately (`confirm_most` at the most) and the `newest` bindings
-        are read again, so that their copies do not end while PostgreSQL is well."""
+        """What was asked about lately (`confirm_most` at the most) and the `newest` bindings are read again once their
+        copies are CONFIRM_AFTER old, so that none ends while PostgreSQL is well; `confirm_every` seconds is looked
+        which are."""
         self._db = db
         self._store = store
         self._router = router
@@ -80,7 +88,10 @@ class Copies:
         self._confirm_most = confirm_most
         self._newest = newest
         self._noted: list[_Noted] = []
-        self._asked: OrderedDict[tuple[int, bytes], _Noted | None] = OrderedDict()  # what is kept of it
+        self._asked: OrderedDict[_Seat, _Noted | None] = OrderedDict()  # what is kept of it
+        self._new: list[_Seat] = []
+        self._look_at_newest = datetime.min.replace(tzinfo=UTC)
+        self._due: dict[_Seat, datetime] = {}  # when to look at a copy again
         self._seals: OrderedDict[tuple[int, bytes], tuple[FactsRow, bytes]] = OrderedDict()
         self._epoch: Epoch | None = None
         self._forgets = False
@@ -99,14 +110,17 @@ class Copies:
 
     def _remember(self, one: _Noted, *, kept: bool) -> None:
         """Whom to read again before the lease is over."""
-        self._asked[one.vn, one.caller] = one if kept else None
-        self._asked.move_to_end((one.vn, one.caller))
+        seat = _seat_of(one)
+        self._asked[seat] = one if kept else None
+        self._asked.move_to_end(seat)
+        if kept:
+            self._due[seat] = one.read_at + CONFIRM_AFTER
         while len(self._asked) > self._confirm_most:
             self._asked.popitem(last=False)
 
     def _is_kept(self, one: _Noted) -> bool:
         """The same has been kept a moment ago: an encryption and a message to Redis less for most calls."""
-        known = self._asked.get((one.vn, one.caller))
+        known = self._asked.get(_seat_of(one))
         return known is not None and known.facts == one.facts and one.read_at - known.read_at < KEPT_ANEW
 
     def _sealed(self, noted: _Noted) -> Kept:
@@ -194,7 +208,7 @@ class Copies:
             if not copyable(one.facts):
                 continue
             if self._is_kept(one):
-                self._asked.move_to_end((one.vn, one.caller))
+                self._asked.move_to_end(_seat_of(one))
                 continue
             self._remember(one, kept=False)
             if self.is_open(one.read_at):
@@ -211,38 +225,66 @@ class Copies:
             return True
         self._epoch = None  # somebody took everything back, or Redis was emptied
         self._asked = OrderedDict.fromkeys(self._asked)  # nothing is kept any more
+        self._due = {}
         return False
 
     async def confirm(self) -> None:
-        """Read again what is known, what was asked about last first, and keep it anew. Raises Unavailable."""
-        async with self._db.connection() as connection:
-            newest = await connection.fetch(queries.NEWEST_SEATS, self._newest)
-        seats = [(row["vn"], row["party"] or NOBODY) for row in reversed(newest)]
-        pairs = list(reversed(OrderedDict.fromkeys([*seats, *self._asked])))[: self._confirm_most]
-        singly = MOST_SINGLY
-        for start in range(0, len(pairs), AT_ONCE):
-            singly -= await self._confirm(pairs[start : start + AT_ONCE], singly)
-            await asyncio.sleep(BETWEEN)
+        """Read again what is due, what was asked about last first, and keep it anew. Raises Unavailable.
 
-    async def _confirm(self, pairs: Sequence[tuple[int, bytes]], singly: int) -> int:
-        """How many had to be read one by one, at most `singly`: the others of that kind are left as they are."""
+        What another bridge has kept meanwhile need not be read by this one.
+        """
+        now = self._clock.now()
+        if not self.is_open(now):
+            return
+        if now >= self._look_at_newest:
+            async with self._db.connection() as connection:
+                newest = await connection.fetch(queries.NEWEST_SEATS, self._newest)
+            self._new = [(row["vn"], row["party"] or NOBODY) for row in newest]
+            self._look_at_newest = now + NEWEST_EVERY
+        seats = list(dict.fromkeys([*reversed(self._asked), *self._new]))[: self._confirm_most]
+        self._due = {seat: self._due[seat] for seat in seats if seat in self._due}
+        due = [seat for seat in seats if seat not in self._due or self._due[seat] <= now]
+        singly = MOST_SINGLY
+        for start in range(0, len(due), ASKED_AT_ONCE):
+            left = await self._not_kept_by_others(due[start : start + ASKED_AT_ONCE])
+            for at in range(0, len(left), AT_ONCE):
+                singly -= await self._confirm(left[at : at + AT_ONCE], singly)
+                await asyncio.sleep(BETWEEN)
+
+    async def _not_kept_by_others(self, seats: Sequence[_Seat]) -> list[_Seat]:
+        """Those of `seats` of which Redis holds no copy that is new enough."""
+        now, left = self._clock.now(), []
+        copies = [(vn, ANYBODY if caller == NOBODY else caller) for vn, caller in seats]
+        for seat, read_at in zip(seats, await self._store.reads(copies, now), strict=True):
+            if read_at is None or read_at + CONFIRM_AFTER <= now:
+                left.append(seat)
+            else:
+                self._due[seat] = read_at + CONFIRM_AFTER
+        return left
+
+    async def _confirm(self, seats: Sequence[_Seat], singly: int) -> int:
+        """How many had to be read one by one, at most `singly`: the others of that kind are left for a while."""
         now, read = self._clock.now(), 0
-        kept = []
+        kept: list[_Noted] = []
         async with self._db.connection() as connection:
-            numbers, callers = [vn for vn, _ in pairs], [caller for _, caller in pairs]
+            numbers, callers = [vn for vn, _ in seats], [caller for _, caller in seats]
             rows = await connection.fetch(queries.FACTS_OF_MANY, numbers, callers, now)
-            for (vn, caller), row in zip(pairs, rows, strict=True):
+            for (vn, caller), row in zip(seats, rows, strict=True):
                 facts: FactsRow = row
                 if row["more"]:
                     if read == singly:
+                        self._due[vn, caller] = now + CONFIRM_AFTER
                         continue
                     read += 1
                     facts = await connection.fetchrow(queries.ALL_FACTS, vn, caller, now, None, None, None, None)
                 if not copyable(facts):
                     self._asked.pop((vn, caller), None)  # it has ended
+                    self._due[vn, caller] = now + CONFIRM_AFTER
                 elif self.is_open(now):
-                    kept.append(self._sealed(_of_facts_alone(_Noted(vn, caller, facts, now))))
-        await self._send(kept)
+                    kept.append(_of_facts_alone(_Noted(vn, caller, facts, now)))
+        if await self._send([self._sealed(one) for one in kept]):
+            for one in kept:
+                self._due[one.vn, one.caller] = one.read_at + CONFIRM_AFTER
         return read
 
     # -- finding --------------------------------------------------------------------------------------------
@@ -294,6 +336,11 @@ def field_of(facts: FactsRow, caller: bytes) -> bytes:
     """An exclusive number without rules is the same for every caller; all else is about one."""
     anybody = facts["kind"] == NumberUse.EXCLUSIVE and not facts.get("all_told", False) and not facts["caller_stopped"]
     return ANYBODY if anybody else caller
+
+
+def _seat_of(noted: _Noted) -> _Seat:
+    """What is confirmed for it."""
+    return noted.vn, NOBODY if field_of(noted.facts, noted.caller) == ANYBODY else noted.caller
 
 
 def seal(keyring: KeyRing, vn: int, field: bytes, facts: FactsRow) -> bytes:

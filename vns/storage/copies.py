@@ -65,6 +65,20 @@ end
 return found
 """
 
+# KEYS epoch, then copies of each. ARGV the field of each, bytes of a lease's end. The lease ends of this epoch.
+_ENDS: Final = """
+local epoch, ends = redis.call('get', KEYS[1]), {}
+for i = 2, #KEYS do
+  local value = redis.call('hget', KEYS[i], ARGV[i - 1])
+  if value and epoch and string.sub(value, 1, #epoch) == epoch then
+    ends[i - 1] = string.sub(value, #epoch + 1, #epoch + tonumber(ARGV[#KEYS]))
+  else
+    ends[i - 1] = ''
+  end
+end
+return ends
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
@@ -149,6 +163,17 @@ class CopyStore:
 
         return await self._answered(send())
 
+    async def reads(self, copies: Sequence[tuple[int, bytes]], now: datetime) -> list[datetime | None]:
+        """When the read began that the copy of each (number, field) stems from; None where none is kept."""
+
+        async def ask() -> list[bytes]:
+            keys: list[str | bytes] = [_EPOCH_KEY, *(_copies_key(vn) for vn, _ in copies)]
+            arguments: list[str | bytes] = [*(field for _, field in copies), str(_END)]
+            ends: list[bytes] = await self._redis.eval(_ENDS, len(keys), *keys, *arguments)
+            return ends
+
+        return [_read_at(end, now) for end in await self._answered(ask())]
+
     async def find(self, vn: int, fields: Sequence[bytes], now: datetime) -> list[Found]:
         """Copies of the number for any of `fields`, in their order, whose lease is not over."""
 
@@ -164,10 +189,9 @@ class CopyStore:
 
         found = []
         for field, value in zip(fields, await self._answered(ask()), strict=True):
-            if len(value) > _END:
-                ends_at = datetime.fromtimestamp(int.from_bytes(value[:_END], "big") / 1000, UTC)
-                if now < ends_at <= now + LEASE + SKEW:
-                    found.append(Found(field, value[_END:], ends_at))
+            read_at = _read_at(value[:_END], now)
+            if read_at is not None and len(value) > _END:
+                found.append(Found(field, value[_END:], read_at + LEASE))
         return found
 
     async def revoke(self, vns: Collection[int], now: datetime) -> None:
@@ -197,6 +221,16 @@ class CopyStore:
                 return await asking
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable("Redis does not answer") from error
+
+
+def _read_at(end: bytes, now: datetime) -> datetime | None:
+    """None for what is over, or is no end of a lease."""
+    if len(end) != _END:
+        return None
+    ends_at = int.from_bytes(end, "big")
+    if not _ms(now) < ends_at <= _ms(now + LEASE + SKEW):
+        return None
+    return datetime.fromtimestamp(ends_at / 1000, UTC) - LEASE
 
 
 def _copies_key(vn: int) -> str:
