@@ -57,9 +57,13 @@ Numbers = list[tuple[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Stand:
-    """Everything under test. `ours` and `bare`: what to dial, and as whom, for the same targets."""
+    """Everything under test. `ours` and `bare`: what to dial, and as whom, for the same targets.
+
+    `begin_anew` ends Asterisk and starts another; to be called when no call is left.
+    """
 
     load: Load
+    begin_anew: Callable[[], None]
     database_url: str
     ours: Numbers
     bare: Numbers
@@ -103,10 +107,11 @@ def stand() -> Iterator[Stand]:
         stack.callback(shutil.rmtree, instance.folder, ignore_errors=True)
         write_configuration(instance, settings, extra_dialplan=BARE_DIALPLAN)
         add_bare_entry(instance)
-        stack.enter_context(asterisk(instance, installation.program, folder / "asterisk.log"))
+        begin_anew = stack.enter_context(_replaceable(instance, installation.program, folder / "asterisk.log"))
         for bridge, port in zip(("a", "b"), settings.agi_ports, strict=True):
             stack.enter_context(_bridge(bridge, port, settings, database_url, redis_url, folder))
         yield Stand(
+            begin_anew=begin_anew,
             load=Load(folder / "sipp", asterisk=settings.sip_port, trunk=int(settings.sip_trunk.split(":")[1])),
             database_url=database_url,
             ours=[(vn, caller) for vn, _, caller in pairs],
@@ -119,6 +124,19 @@ def add_bare_entry(instance: Instance) -> None:
     """Calls from BARE_ADDRESS come into the context BARE, through the same trunk and with nothing set."""
     with (instance.folder / "etc/pjsip.conf").open("a") as file:
         file.write(BARE_ENTRY)
+
+
+@contextmanager
+def _replaceable(instance: Instance, program: str, log_file: Path) -> Iterator[Callable[[], None]]:
+    """A running Asterisk, and how to put a new one in its place."""
+    with ExitStack() as running:
+
+        def begin_anew() -> None:
+            running.close()
+            running.enter_context(asterisk(instance, program, log_file))
+
+        begin_anew()
+        yield begin_anew
 
 
 @contextmanager

@@ -164,14 +164,11 @@ class Copies:
 
     async def _confirm_on(self) -> None:
         """Slowly, beside the rest: a burst of it would hold callers up."""
-        loop = asyncio.get_running_loop()
-        confirm_at = 0.0
         while True:
             with _given_up():
-                if self._epoch is not None and loop.time() >= confirm_at:
-                    confirm_at = loop.time() + self._confirm_every
-                    await self.confirm()
-            await asyncio.sleep(FLUSH_EVERY)
+                await self.confirm()
+            is_open = self.is_open(self._clock.now())
+            await asyncio.sleep(self._confirm_every if is_open else LOOK_EVERY.total_seconds())
 
     async def look(self) -> None:
         """Whether copies may be kept now: PostgreSQL says they are open, and Redis forgets. Raises Unavailable."""
