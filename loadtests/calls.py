@@ -109,41 +109,32 @@ def _warm_up(at: Stand) -> None:
 
 
 def _knee(at: Stand, name: str, seconds: float, measured: list[Run]) -> int:
-    """The highest rung of the ladder that holds: four rungs at a time upwards, then each one between.
+    """The highest rung of the ladder that holds: four rungs at a time upwards, then each one.
 
-    A rung that fails is tried once more, so that a neighbour on the machine does not decide.
+    There a rung that fails is tried once more, so that a neighbour on the machine does not decide.
     """
     rungs = [FIRST_RATE]
     while rungs[-1] < HIGHEST_RATE:
         rungs.append(int(rungs[-1] * STEP))
 
     def holds(place: int) -> bool:
-        for _ in range(2):
-            one = at.run(name, rungs[place], seconds)
-            if name == "ours":
-                measured.append(one)
-            say(
-                f"{name} {one.rate}/s: median {one.median:.1f} ms, p99 {one.p99:.1f} ms, "
-                f"{one.failures} failed, {one.retransmissions} retransmitted"
-            )
-            if one.holds:
-                return True
+        one = at.run(name, rungs[place], seconds)
+        if name == "ours":
+            measured.append(one)
+        say(
+            f"{name} {one.rate}/s: median {one.median:.1f} ms, p99 {one.p99:.1f} ms, "
+            f"{one.failures} failed, {one.retransmissions} retransmitted"
+        )
+        if not one.holds:
             _drain()
-        return False
+        return one.holds
 
-    low, high = 0, len(rungs)
-    place = 4
-    while place < high:
-        if not holds(place):
-            high = place
-            break
-        low = place
-        place += 4
-    for between in range(low + 1, min(high, low + 4)):
-        if not holds(between):
-            break
-        low = between
-    return rungs[low]
+    best = 0
+    while best + 4 < len(rungs) and holds(best + 4):
+        best += 4
+    while best + 1 < len(rungs) and (holds(best + 1) or holds(best + 1)):
+        best += 1
+    return rungs[best]
 
 
 def _drain() -> None:
