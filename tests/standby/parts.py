@@ -5,18 +5,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import asyncpg
 
-from tests.core_world import MovedClock, World
+from tests.core_world import COURIER, CUSTOMER, MovedClock, World
 from vns.bindings.rules import Channel
 from vns.bindings.service import Bindings
 from vns.calls.service import Attempt, Begun, Calls
 from vns.calls.standby import Spool, Standby
 from vns.errors import Unavailable
-from vns.numbering.rules import parse
+from vns.numbering.rules import digits_of, parse
 from vns.routing.copies import Copies
 from vns.routing.rules import Question
 from vns.routing.service import Router
@@ -129,3 +129,15 @@ async def scene(world: World, redis_url: str, folder: Path) -> AsyncIterator[Sce
     finally:
         await bindings.close()
         await malls.close()
+
+
+def target(begun: Begun) -> str | None:
+    return begun.routed.target.digits if begun.routed.target else None
+
+
+async def known(on: Scene, **fields: Any) -> str:
+    """A one-way number that was called once while all was well."""
+    vn = digits_of((await on.world.allocate(**fields)).vn)
+    assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER
+    await on.bridge.calm()
+    return vn
