@@ -28,7 +28,7 @@ SETTLE_SECONDS = 60.0  # for the last records to be written
 
 
 def run(quick: bool) -> Result:
-    """The keys of the benchmark, for `bin/bench`. Takes about 4 minutes when quick, else half an hour."""
+    """The keys of the benchmark, for `bin/bench`. Minutes: about 7 when quick, else 45 at most."""
     seconds, rounds = (6.0, 3) if quick else (20.0, 3)
     with ExitStack() as stack:
         at = stack.enter_context(stand())

@@ -302,6 +302,21 @@ async def test_a_copy_that_is_not_ours_is_passed_over(on: Scene, redis_url: str)
             await on.bridge.call(dialled, COURIER)
 
 
+async def test_an_end_that_is_no_time_is_passed_over(on: Scene, redis_url: str) -> None:
+    vn = await known(on)
+    redis = Redis.from_url(redis_url)
+    copy = await redis.hget(f"vns:copies:{parse(vn).key}", "*")
+    epoch = await redis.get("vns:copies-epoch")
+    assert isinstance(copy, bytes)
+    assert isinstance(epoch, bytes)
+    end = len(epoch), len(epoch) + 8
+    await redis.hset(f"vns:copies:{parse(vn).key}", "*", copy[: end[0]] + b"\xff" * 8 + copy[end[1] :])
+    await redis.aclose()
+    on.bridge.db.reached = False
+    with pytest.raises(Unavailable):
+        await on.bridge.call(vn, COURIER)
+
+
 async def test_redis_sees_no_real_number(on: Scene, redis_url: str) -> None:
     await known(on)
     redis = Redis.from_url(redis_url)
