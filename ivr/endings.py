@@ -71,26 +71,28 @@ class Endings:
         """Until cancelled. Without a database the same lines are tried again."""
         cleared = None
         while True:
-            more = False
+            read = 0
             try:
                 async with asyncio.timeout(LONGEST_WAIT):
-                    more = await self.one_round()
+                    read = await self.one_round()
                 if cleared != (today := self._clock.now().date()):
                     self._folder.remove_before(self._clock.now() - KEEP_RECORDS)
                     cleared = today
             except GONE as error:
                 log.warning("ended calls wait: %s", type(error).__name__)
-            if not more:
+            if read < BATCH:
+                # Calls that ended meanwhile wait for the next round: finished by themselves they would cost as much as
+                # all of a round do together, and while they were, the next ones would end.
                 await asyncio.sleep(self._every)
 
-    async def one_round(self) -> bool:
-        """Finish what can be finished, read on if all of that was. Whether something was read."""
+    async def one_round(self) -> int:
+        """Finish what can be finished, read on if all of that was. How many lines were read."""
         await self._finish()
         lines, self._position = await asyncio.to_thread(self._folder.read, self._position)
         for line in lines:
             self._take(line)
         await self._finish()
-        return bool(lines)
+        return len(lines)
 
     def _take(self, line: str) -> None:
         try:
