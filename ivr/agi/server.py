@@ -1,16 +1,17 @@
 """The FastAGI server: Asterisk opens a connection for each question, and the commands of one answer go back.
 
-It is a plain asyncio protocol rather than panoramisk's server, whose handler spins for ever on a client that connects
-and closes, waits for ever on one that says nothing, and costs a stream, a parser of results and a further round trip
-for each call. Every wait here has an end.
+It reads its sockets itself. panoramisk's server spins for ever on a client that connects and closes, waits for ever on
+one that says nothing, and costs a stream, a parser of results and a further round trip for each call; a transport of
+asyncio's wakes the process up five times for a call, where two are enough. Every wait here has an end.
 """
 
 import asyncio
 import logging
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 from urllib.parse import unquote_to_bytes
 
 from ivr.agi.commands import commands
@@ -18,11 +19,15 @@ from ivr.agi.commands import commands
 log = logging.getLogger(__name__)
 
 LONGEST_REQUEST = 64 * 1024  # bytes of headers
-SHORTEST_REQUEST = 400  # bytes: the names alone of what Asterisk 22 always sends, and a unique id, are more
 LONGEST_REPLY = 4096  # bytes: what Asterisk says to the commands of an answer is less
 REQUEST_TIMEOUT = 5.0  # seconds for the headers to arrive
 COMMAND_TIMEOUT = 5.0  # seconds for Asterisk to take the answer
 BACKLOG = 512  # connections that wait to be accepted
+SILENT = 1  # seconds after which a connection is accepted on which nothing was said
+AT_ONCE = 32  # connections accepted before anything else gets its turn
+READS = 4  # of what is said to an answer, at a time
+PAUSE = 0.5  # seconds without accepting, where no file is left to open
+SEE_OFF_EVERY = 0.1  # seconds between looks at whether answers were taken
 DRAIN = 3.0  # seconds for the questions under way when the port closes: longer than any decision may take
 
 _END = b"\n\n"
@@ -72,72 +77,138 @@ class AgiServer:
         self.route = route
         self.ask = ask
         self.tokens = frozenset(tokens)
-        self.lines: set[_Line] = set()
-        self._server: asyncio.Server | None = None
+        self._lines: set[_Line] = set()
+        self._answered: deque[_Line] = deque()  # in the order of their deadlines
+        self._seeing_off = False
+        self._nobody_left: asyncio.Future[None] | None = None  # awaited by close
+        self._listening: socket.socket | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Returns the port, for those who gave 0. Raises OSError when it is taken."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Line(self), host, port, backlog=BACKLOG)
-        for listening in self._server.sockets:
-            # Asterisk writes each header by itself: whoever woke up for each would read a question in five pieces.
-            # What is shorter is no question of Asterisk's, and is read when its sender closes; what follows is read as
-            # it comes. Much more than this it must not be: Asterisk's kernel keeps the rest back until what was sent is
-            # acknowledged, and that may take 40 ms while nobody reads.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, SHORTEST_REQUEST)
-        return int(self._server.sockets[0].getsockname()[1])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        self._listening.setblocking(False)
+        # Asterisk writes each header by itself. Its kernel sends the first one and keeps the others back until that is
+        # acknowledged, which ours is not to do by itself but when we read it (_Line.read): by then the others are
+        # written, and travel together. To be set on a socket that listens already, whose connections take it over.
+        self._listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        self._listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT)
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
+        return int(self._listening.getsockname()[1])
 
     async def close(self) -> None:
         """The port closes first, so that Asterisk asks the next bridge at once; then what was asked is answered."""
-        if self._server is not None:
-            self._server.close()
-            if self.lines:
-                await asyncio.wait([line.gone for line in self.lines], timeout=DRAIN)
-            for line in list(self.lines):
-                line.give_up()
-            await self._server.wait_closed()
+        if self._listening is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listening)
+        self._listening.close()
+        self._listening = None
+        if self._lines:
+            self._nobody_left = loop.create_future()
+            await asyncio.wait([self._nobody_left], timeout=DRAIN)
+        for line in list(self._lines):
+            line.give_up()
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            if self._listening is None:
+                return
+            try:
+                connection, _peer = self._listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.error("no connection can be accepted: %s", error.strerror)  # noqa: TRY400 - says it all
+                self._pause()
+                return
+            line = _Line(self, connection)
+            self._lines.add(line)
+            line.read()
+
+    def _pause(self) -> None:
+        """What waits is seen again at once by a loop that waits for it, and cannot be accepted any sooner."""
+        loop, listening = asyncio.get_running_loop(), self._listening
+
+        def go_on() -> None:
+            if listening is not None and listening is self._listening:
+                loop.add_reader(listening, self._accept)
+
+        if listening is not None:
+            loop.remove_reader(listening)
+            loop.call_later(PAUSE, go_on)
+
+    def see_off(self, line: "_Line") -> None:
+        """It was answered. That Asterisk took it is looked at with others': nobody waits for it."""
+        self._answered.append(line)
+        if not self._seeing_off:
+            self._seeing_off = True
+            asyncio.get_running_loop().call_later(SEE_OFF_EVERY, self._see_off)
+
+    def _see_off(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._answered = deque(line for line in self._answered if not line.has_ended(now))
+        self._seeing_off = bool(self._answered)
+        if self._seeing_off:
+            asyncio.get_running_loop().call_later(SEE_OFF_EVERY, self._see_off)
+
+    def forget(self, line: "_Line") -> None:
+        """It has ended."""
+        self._lines.discard(line)
+        if self._nobody_left is not None and not self._lines and not self._nobody_left.done():
+            self._nobody_left.set_result(None)
 
 
-class _Line(asyncio.Protocol):
+class _Line:
     """One connection of Asterisk's: headers come, the commands go back, then our side of the connection is closed.
 
     With that Asterisk reads the end of the script right behind the commands, and goes on with the call without waiting
     for us to have read its replies.
     """
 
-    def __init__(self, server: AgiServer) -> None:
+    def __init__(self, server: AgiServer, connection: socket.socket) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
-        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self._socket = connection
         self._received = b""
         self._question: AgiRequest | None = None
         self._answering: asyncio.Future[Answer] | None = None
-        self._answered = False
+        self._waiting: asyncio.TimerHandle | None = None  # for more to read
+        self._answer_by = 0.0  # by the loop's clock
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
-        # The same connection without a layer above it: what a transport is given it sends a round of the loop later,
-        # and the end a further one, while the caller waits. Named in full: Python asks the kernel for what is not.
-        number = transport.get_extra_info("socket").fileno()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=number)
-        self._server.lines.add(self)
-        self._deadline = self._loop.call_later(REQUEST_TIMEOUT, self.give_up)
+    def read(self) -> None:
+        """Read the question, or as much of it as is there."""
+        while _END not in self._received:
+            try:
+                data = self._socket.recv(LONGEST_REQUEST, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self._wait()
+                return
+            except OSError:
+                data = b""
+            if not data:
+                log.warning("a connection to the question port ended without a question")
+                self._close()
+                return
+            self._received += data
+            if len(self._received) > LONGEST_REQUEST:
+                self.give_up()
+                return
+        self._wait_no_more()
+        head, _, self._received = self._received.partition(_END)
+        self._ask(head)
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        if len(self._received) > LONGEST_REQUEST:
-            self.give_up()
-        elif self._answering is None and _END in self._received:
-            self._deadline.cancel()
-            self._wake_at(LONGEST_REPLY)  # and so at its end
-            head, _, self._received = self._received.partition(_END)
-            self._ask(head)
-        elif self._answering is None:
-            self._wake_at(1)
+    def _wait(self) -> None:
+        if self._waiting is None:
+            self._waiting = self._loop.call_later(REQUEST_TIMEOUT, self.give_up)
+            self._loop.add_reader(self._socket, self.read)
 
-    def _wake_at(self, size: int) -> None:
-        """Sleep until that many bytes have come, or the end."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+            self._loop.remove_reader(self._socket)
 
     def _ask(self, head: bytes) -> None:
         # Some of the lines hold what a caller chose, line ends included: such a question says a thing twice, or ends
@@ -147,11 +218,11 @@ class _Line(asyncio.Protocol):
         question = AgiRequest.of(headers)
         if headers.get("agi_network_script") != self._server.route:
             log.error("a question that is not known here")
-            self._transport.close()
+            self._close()
             return
         if len(headers) < len(lines) or question.token not in self._server.tokens:
             log.error("a question that nobody here asked")
-            self._transport.close()
+            self._close()
             return
         self._question = question
         self._answering = asyncio.ensure_future(self._server.ask(question))
@@ -165,33 +236,47 @@ class _Line(asyncio.Protocol):
             command = commands(answering.result())
         except Exception as error:  # noqa: BLE001 - Asterisk asks the next bridge
             log.error("call %s: no answer: %s", call, type(error).__name__)  # noqa: TRY400 - may hold a number
-            self._transport.close()
+            self._close()
             return
-        if self._transport.is_closing():
-            log.info("call %s: nobody is there to take the answer", call)
-            return
-        self._answered = True
-        self._deadline = self._loop.call_later(COMMAND_TIMEOUT, self.give_up)
         try:
-            self._socket.sendall(command)
+            # kept back for the end that follows: both travel together
+            if self._socket.send(command, socket.MSG_DONTWAIT | socket.MSG_MORE) < len(command):
+                raise BlockingIOError
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError:  # it is gone, and the transport hears of it
+        except OSError:
             log.info("call %s: nobody is there to take the answer", call)
+            self._close()
+            return
+        self._answer_by = self._loop.time() + COMMAND_TIMEOUT
+        self._server.see_off(self)
+
+    def has_ended(self, now: float) -> bool:
+        """Of an answered one: whether Asterisk has closed its side, or will not in time. Whatever it said is read."""
+        try:
+            for _ in range(READS):
+                data = self._socket.recv(LONGEST_REPLY, socket.MSG_DONTWAIT)
+                if not data:
+                    break
+                self._received = (self._received + data)[:LONGEST_REPLY]
+            else:
+                raise BlockingIOError  # it goes on and on
+        except BlockingIOError:
+            if now < self._answer_by:
+                return False
+        except OSError:
+            log.debug("the connection was reset")
+        if self._question is not None and not self._received.startswith(_TAKEN):
+            log.info("call %s: nobody took the answer", self._question.unique_id)
+        self._close()
+        return True
 
     def give_up(self) -> None:
         """Ends the connection, whatever is still to come on it."""
         if self._answering is not None:
             self._answering.cancel()
-        self._transport.abort()
-        self._socket.detach()
+        self._close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._socket.detach()  # the transport closes it
-        self._deadline.cancel()
-        self._server.lines.discard(self)
-        if not self.gone.done():
-            self.gone.set_result(None)
-        if self._question is None:
-            log.warning("a connection to the question port ended without a question")
-        elif self._answered and not self._received.startswith(_TAKEN):
-            log.info("call %s: nobody took the answer", self._question.unique_id)
+    def _close(self) -> None:
+        self._wait_no_more()
+        self._socket.close()
+        self._server.forget(self)
