@@ -251,23 +251,26 @@ class _Line:
         self._server.see_off(self)
 
     def has_ended(self, now: float) -> bool:
-        """Of an answered one: whether Asterisk has closed its side, or will not in time. Whatever it said is read."""
+        """Of an answered one: whether Asterisk has closed its side, or will not in time."""
+        if self._is_open() and now < self._answer_by:
+            return False
+        if self._question is not None and not self._received.startswith(_TAKEN):
+            log.info("call %s: nobody took the answer", self._question.unique_id)
+        self._close()
+        return True
+
+    def _is_open(self) -> bool:
+        """Reads what was said."""
         try:
             for _ in range(READS):
                 data = self._socket.recv(LONGEST_REPLY, socket.MSG_DONTWAIT)
                 if not data:
-                    break
+                    return False
                 self._received = (self._received + data)[:LONGEST_REPLY]
-            else:
-                raise BlockingIOError  # it goes on and on
         except BlockingIOError:
-            if now < self._answer_by:
-                return False
+            return True
         except OSError:
-            log.debug("the connection was reset")
-        if self._question is not None and not self._received.startswith(_TAKEN):
-            log.info("call %s: nobody took the answer", self._question.unique_id)
-        self._close()
+            return False
         return True
 
     def give_up(self) -> None:
