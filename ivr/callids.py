@@ -5,12 +5,16 @@ Both bridges and whoever reads Asterisk's own record afterwards come to the same
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
+
+IDS_KEPT = 4_096  # the id of one call is asked for when it begins, and several times as it ends
 
 _UNIQUE_ID = re.compile(r"(?:([\w.-]*)-)?(\d{9,11})\.(\d+)")
 
 
+@lru_cache(maxsize=IDS_KEPT)
 def call_id_of(unique_id: str) -> UUID:
     """A UUID of version 7. `unique_id` is `<system name>-<seconds>.<counter>`; ids of one second stay in order.
 

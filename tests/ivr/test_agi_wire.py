@@ -1,6 +1,9 @@
 """The question port on a real socket: what panoramisk's server would do wrong, and what a bridge does under stress."""
 
 import asyncio
+import errno
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -119,6 +122,55 @@ async def test_a_bridge_that_ends_answers_what_it_was_asked_and_takes_no_more() 
         await line.ask(b"200 result=1\n")
         assert await line.read() == b""
         await ending
+
+
+def segments_sent(connection: socket.socket) -> int:
+    """With something in them: `tcpi_data_segs_out` of Linux's `struct tcp_info`."""
+    [sent] = struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 156)
+    return int(sent)
+
+
+async def test_the_lines_of_a_question_travel_together() -> None:
+    """Asterisk writes them one by one. Where nobody acknowledges the first one, the others wait for one another."""
+    async with question_port(Bridge()) as port:
+        for _ in range(
+            50
+        ):  # the kernel acknowledges by itself after a while, which is over if this process was held up
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as asterisk:
+                for header in GREETING.splitlines(keepends=True):
+                    asterisk.sendall(header)  # and the bridge has had no turn yet
+                unread = segments_sent(asterisk)
+                asterisk.setblocking(False)
+                answer = await asyncio.get_running_loop().sock_recv(asterisk, 4096)
+                assert answer == ANSWER
+                if (unread, segments_sent(asterisk)) == (1, 2):
+                    return
+        pytest.fail("the lines never travelled together")
+
+
+@pytest.mark.parametrize("pause", [3_600.0, 0.0])
+async def test_without_a_file_to_open_connections_wait(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody spins: a loop that waits for connections would be told of the same one at once, again and again."""
+    monkeypatch.setattr(server_module, "PAUSE", pause)
+    accept, tried, times = socket.socket.accept, asyncio.Event(), []
+
+    def no_file_left(_: socket.socket) -> tuple[socket.socket, object]:
+        times.append(1)
+        tried.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with question_port(Bridge()) as port:
+        monkeypatch.setattr(socket.socket, "accept", no_file_left)
+        async with line_to(port) as line:
+            await line.ask()
+            await tried.wait()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            monkeypatch.setattr(socket.socket, "accept", accept)
+            if pause:
+                assert len(times) == 1
+            else:
+                assert b"".join([await line.read() for _ in range(4)]) == ANSWER
 
 
 async def test_a_question_without_end_holds_no_bridge_up(monkeypatch: pytest.MonkeyPatch) -> None:

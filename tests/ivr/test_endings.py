@@ -1,17 +1,20 @@
 """The ends of calls, as Asterisk's records tell them."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ivr.ami.records import RecordsFolder
 from ivr.callids import call_id_of
-from ivr.endings import LOOKS, Endings
+from ivr.endings import BATCH, LOOKS, Endings
 from tests.core_world import MovedClock
 from tests.ivr.fake_calls import FakeCalls
 from tests.ivr.test_records import line
-from vns.calls.rules import Result
+from vns.calls.rules import CallOutcome, Result
 from vns.errors import Unavailable
 
 SEVEN = "vns-1700000000.7"
@@ -43,6 +46,50 @@ async def test_an_own_call_is_finished_at_once_and_once(tmp_path: Path, calls: F
     assert (outcome.result, outcome.reconciled) == (Result.ANSWERED, False)
     assert not await work.one_round()
     assert (len(calls.finished), calls.asked) == (1, [])
+
+
+async def test_what_ends_while_others_ends_are_written_waits_for_the_next_round(
+    tmp_path: Path, calls: FakeCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written by itself it would take as long as many together, and others would end meanwhile, for ever."""
+    rounds: list[int] = []
+
+    async def sleep(_: float) -> None:
+        rounds.append(len(calls.finished))
+        if len(rounds) == 2:
+            raise asyncio.CancelledError
+
+    async def finish(outcomes: Sequence[CallOutcome]) -> int:
+        if not calls.finished:
+            write(tmp_path, line(unique_id="vns-1700000000.8", ended=LATER))
+        return await FakeCalls.finish(calls, outcomes)
+
+    calls.known |= {call_id_of("vns-1700000000.8")}
+    monkeypatch.setattr(calls, "finish", finish)
+    monkeypatch.setattr("ivr.endings.asyncio.sleep", sleep)
+    write(tmp_path, line(ended=LATER))
+    with pytest.raises(asyncio.CancelledError):
+        await endings(tmp_path, calls).run()
+    assert rounds == [1, 2]
+
+
+async def test_a_backlog_is_read_without_a_pause(
+    tmp_path: Path, calls: FakeCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(_: float) -> None:
+        raise asyncio.CancelledError
+
+    ids = [f"vns-1700000000.{number}" for number in range(BATCH + 1)]
+    calls.known = {call_id_of(unique_id) for unique_id in ids}
+    monkeypatch.setattr("ivr.endings.asyncio.sleep", sleep)
+    folder = RecordsFolder(tmp_path)
+    length = len(f"{line(unique_id=ids[0], ended=LATER)}\n")
+    write(tmp_path, *(line(unique_id=unique_id, ended=LATER) for unique_id in ids))
+    monkeypatch.setattr(folder, "read", partial(folder.read, at_most=length * BATCH + 4 * BATCH))
+    work = Endings(folder, calls, MovedClock(), bridge="a")  # type: ignore[arg-type]  # a fake
+    with pytest.raises(asyncio.CancelledError):
+        await work.run()
+    assert len(calls.finished) == BATCH + 1
 
 
 async def test_what_ended_before_the_bridge_began_is_finished_and_marked(tmp_path: Path, calls: FakeCalls) -> None:

@@ -107,7 +107,9 @@ class KeyRing:
 
     def index(self, digits: str) -> bytes:
         """The same 16 bytes for the same digits, always; nobody without the key can make or undo them."""
-        return hmac.digest(self._index_key, digits.encode(), "sha256")[:INDEX_BYTES]
+        mac = self._index_mac.copy()  # OpenSSL looks its algorithms up for each new one
+        mac.update(digits.encode())
+        return mac.digest()[:INDEX_BYTES]
 
     def sign(self, purpose: str, message: bytes) -> bytes:
         """HMAC-SHA256 that only holders of the ring can make, of a key of its own for each `purpose`."""
@@ -134,6 +136,7 @@ class KeyRing:
 
     def _adopt(self, keys: Keys) -> None:
         self._index_key = keys.index_key
+        self._index_mac = hmac.new(keys.index_key, digestmod="sha256")
         self._ciphers = {version: AESGCM(key) for version, key in keys.by_version.items()}
         newest = max(self._ciphers)
         self._encrypting = _Encrypting(newest, newest.to_bytes(_VERSION, "big"), self._ciphers[newest])
