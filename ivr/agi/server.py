@@ -79,7 +79,6 @@ class AgiServer:
         self.tokens = frozenset(tokens)
         self._lines: set[_Line] = set()
         self._answered: deque[_Line] = deque()  # in the order of their deadlines
-        self._seeing_off = False
         self._nobody_left: asyncio.Future[None] | None = None  # awaited by close
         self._listening: socket.socket | None = None
 
@@ -107,6 +106,7 @@ class AgiServer:
         if self._lines:
             self._nobody_left = loop.create_future()
             await asyncio.wait([self._nobody_left], timeout=DRAIN)
+        self._answered.clear()
         for line in list(self._lines):
             line.give_up()
 
@@ -140,16 +140,14 @@ class AgiServer:
 
     def see_off(self, line: "_Line") -> None:
         """It was answered. That Asterisk took it is looked at with others': nobody waits for it."""
-        self._answered.append(line)
-        if not self._seeing_off:
-            self._seeing_off = True
+        if not self._answered:  # else a look is on its way
             asyncio.get_running_loop().call_later(SEE_OFF_EVERY, self._see_off)
+        self._answered.append(line)
 
     def _see_off(self) -> None:
         now = asyncio.get_running_loop().time()
         self._answered = deque(line for line in self._answered if not line.has_ended(now))
-        self._seeing_off = bool(self._answered)
-        if self._seeing_off:
+        if self._answered:
             asyncio.get_running_loop().call_later(SEE_OFF_EVERY, self._see_off)
 
     def forget(self, line: "_Line") -> None:

@@ -133,9 +133,7 @@ def segments_sent(connection: socket.socket) -> int:
 async def test_the_lines_of_a_question_travel_together() -> None:
     """Asterisk writes them one by one. Where nobody acknowledges the first one, the others wait for one another."""
     async with question_port(Bridge()) as port:
-        for _ in range(
-            50
-        ):  # the kernel acknowledges by itself after a while, which is over if this process was held up
+        for _ in range(50):  # again where this process was held up for so long that the kernel acknowledged by itself
             with socket.create_connection(("127.0.0.1", port), timeout=20) as asterisk:
                 for header in GREETING.splitlines(keepends=True):
                     asterisk.sendall(header)  # and the bridge has had no turn yet
