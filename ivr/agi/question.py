@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from ivr.agi.identity import read_identity
-from ivr.agi.instructions import instructions, prompts_of, refusal, turned_away
+from ivr.agi.instructions import Files, instructions, prompts_of, refusal, turned_away
 from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest, Answer
 from ivr.callids import call_id_of, system_of
 from ivr.prompts.library import PromptLibrary
 from vns.bindings.rules import Channel
 from vns.calls.service import Attempt, Begun
+from vns.calls.standby import Decided
 from vns.errors import InvalidNumber, VnsError
 from vns.numbering.rules import PhoneNumber, parse
 from vns.routing.rules import Question, Reason
@@ -23,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class Decider(Protocol):
-    """Decides about an attempt and sees to its record. Raises VnsError."""
+    """Decides about an attempt and sees to its record. See vns.calls.standby. Raises VnsError."""
 
-    async def begin(self, attempt: Attempt) -> Begun: ...
+    async def begin(self, attempt: Attempt, decided: Decided) -> None: ...
 
 
 class Questions:
@@ -61,28 +64,31 @@ class Questions:
             answer.set_result({"BRIDGE": self._bridge, **turned_away()})
             return answer
 
-        async def decide() -> None:
-            decided = await self._decide(request)
-            if not answer.done():
-                answer.set_result(decided)
-
-        def ended(task: "asyncio.Task[None]") -> None:
-            self._under_way.discard(task)
-            late.cancel()
-
         def too_late() -> None:
             # Nobody waits until the cancelled work has ended: a PostgreSQL that stands still holds even that up, while
             # returning the connection.
-            log.warning("call %s: no decision within %.1f s", request.unique_id, self._deadline)
-            answer.set_result(self._refusal(Reason.OVERLOAD))
+            if not answer.done():
+                log.warning("call %s: no decision within %.1f s", request.unique_id, self._deadline)
+                answer.set_result(self._refusal(Reason.OVERLOAD))
             deciding.cancel()
 
-        deciding = loop.create_task(decide())
-        self._under_way.add(deciding)
         late = loop.call_later(self._deadline, too_late)
-        deciding.add_done_callback(ended)
+        deciding = self._start(_Open(request, answer, late), self._decide)
         answer.add_done_callback(lambda answered: deciding.cancel() if answered.cancelled() else None)
         return answer
+
+    def _start(self, question: "_Open", work: "Callable[[_Open], Awaitable[None]]") -> "asyncio.Task[None]":
+        """Whatever goes wrong in `work` is heard as an answer, too."""
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._under_way.discard(task)
+            if question.answer.done():
+                question.late.cancel()
+
+        task = asyncio.get_running_loop().create_task(self._answered(question, work))
+        self._under_way.add(task)
+        task.add_done_callback(ended)
+        return task
 
     def _is_too_much(self, request: AgiRequest, now: float) -> bool:
         if len(self._under_way) >= self._at_once:
@@ -94,19 +100,36 @@ class Questions:
             return True
         return False
 
-    async def _decide(self, request: AgiRequest) -> Answer:
-        """Raises nothing."""
+    async def _answered(self, question: "_Open", work: "Callable[[_Open], Awaitable[None]]") -> None:
         try:
-            attempt = self._attempt(request)
-            begun = await self._calls.begin(attempt)
-            return await self._instructions(begun.routed, digits_given=attempt.question.digits is not None)
+            await work(question)
         except VnsError as error:
-            log.warning("call %s: %s", request.unique_id, error.code)
-            return self._refusal(Reason.OVERLOAD)
+            log.warning("call %s: %s", question.request.unique_id, error.code)
+            question.settle(self._refusal(Reason.OVERLOAD))
         except Exception as error:  # noqa: BLE001 - the caller is to hear something, whatever failed
             where = traceback.extract_tb(error.__traceback__)[-1]  # the text of an error may hold a number
-            log.warning("call %s: %s at %s:%s", request.unique_id, type(error).__name__, where.name, where.lineno)
-            return self._refusal(Reason.OVERLOAD)
+            name = type(error).__name__
+            log.warning("call %s: %s at %s:%s", question.request.unique_id, name, where.name, where.lineno)
+            question.settle(self._refusal(Reason.OVERLOAD))
+
+    async def _decide(self, question: "_Open") -> None:
+        attempt = self._attempt(question.request)
+        digits_given = attempt.question.digits is not None
+
+        def decided(begun: Begun) -> None:
+            routed, library = begun.routed, self._library
+            wanted = prompts_of(routed, digits_given=digits_given)
+            if not wanted or library is None:
+                question.settle(self._instructions(routed, {}, digits_given=digits_given))
+                return
+
+            async def with_prompts(question: _Open) -> None:
+                files = await library.ensure(wanted)
+                question.settle(self._instructions(routed, files, digits_given=digits_given))
+
+            self._start(question, with_prompts)
+
+        await self._calls.begin(attempt, decided)
 
     def _attempt(self, request: AgiRequest) -> Attempt:
         dialled, asserted, privacy, digits = _arguments(request)
@@ -128,13 +151,25 @@ class Questions:
             channel=request.unique_id,
         )
 
-    async def _instructions(self, routed: Routed, *, digits_given: bool) -> Answer:
-        wanted = prompts_of(routed, digits_given=digits_given)
-        files = await self._library.ensure(wanted) if wanted and self._library is not None else {}
+    def _instructions(self, routed: Routed, files: Files, *, digits_given: bool) -> Answer:
         return {"BRIDGE": self._bridge, **instructions(routed, files, digits_given=digits_given)}
 
     def _refusal(self, reason: Reason) -> Answer:
         return {"BRIDGE": self._bridge, **refusal(reason)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A question that is under way. `late`: what answers it when nothing else has."""
+
+    request: AgiRequest
+    answer: "asyncio.Future[Answer]"
+    late: asyncio.TimerHandle
+
+    def settle(self, answer: Answer) -> None:
+        """The first answer counts."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
 
 def _arguments(request: AgiRequest) -> tuple[str, str, str, str]:

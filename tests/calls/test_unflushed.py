@@ -59,7 +59,7 @@ async def test_one_that_cannot_be_written_again_holds_up_no_other(world: World, 
     """PostgreSQL takes no record without a number: that one is given up, and those behind it are written."""
     nobody = uuid4()
     refused = (nobody, None, None, None, None, None, "ended", 21, world.clock.now(), "a", f"vns-{nobody}")
-    calls.unflushed.keep(nobody, INSERT_REFUSED, refused)
+    calls.unflushed.keep(nobody, INSERT_REFUSED, lambda: refused)
     begun = await calls.begin(attempt(world, digits_of((await world.allocate()).vn), COURIER))
     await lose(world, begun.call_id)
     assert await calls.unflushed.look(EVER) == 1

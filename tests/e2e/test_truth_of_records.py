@@ -10,9 +10,10 @@ from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest
 from simulators.phones.carrier import CallReport
 from simulators.phones.scenarios import Behaviour, Identity
-from tests.core_world import COURIER
+from tests.core_world import COURIER, World
 from tests.e2e.conftest import Platform
-from vns.calls.service import Calls
+from vns.calls.service import Attempt, Calls
+from vns.calls.standby import Decided
 from vns.numbering.rules import digits_of
 
 pytestmark = pytest.mark.asterisk
@@ -82,6 +83,16 @@ async def test_both_hang_up_at_once(platform: Platform) -> None:
         assert calls[-1]["billed_seconds"] >= 1
 
 
+class Deciding:
+    """PostgreSQL alone, without copies for its absence."""
+
+    def __init__(self, world: World) -> None:
+        self._calls = Calls(world.db, world.router, world.clock)
+
+    async def begin(self, attempt: Attempt, decided: Decided) -> None:
+        decided(await self._calls.begin(attempt))
+
+
 async def test_a_bridge_that_dies_between_question_and_answer(quiet_platform: Platform) -> None:
     """It had decided and written the record; the next bridge is asked, and it stays one call with one record."""
     world = quiet_platform.world
@@ -91,8 +102,7 @@ async def test_a_bridge_that_dies_between_question_and_answer(quiet_platform: Pl
     async def decide_and_die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\n\n")).decode()
         headers = dict(line.split(": ", 1) for line in head.split("\n") if ": " in line)
-        calls = Calls(world.db, world.router, world.clock)
-        questions = Questions(calls, world.clock, bridge="a", deadline=20, at_once=1, rate=CallRate(0))
+        questions = Questions(Deciding(world), world.clock, bridge="a", deadline=20, at_once=1, rate=CallRate(0))
         answer = await questions.answer(AgiRequest.of(headers))
         decided.append(answer["ACT"])
         writer.transport.abort()

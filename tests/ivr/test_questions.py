@@ -14,6 +14,7 @@ from ivr.agi.server import AgiRequest
 from ivr.callids import call_id_of
 from tests.core_world import COURIER, CUSTOMER, MovedClock
 from vns.calls.service import Attempt, Begun
+from vns.calls.standby import Decided
 from vns.errors import Unavailable
 from vns.numbering.rules import parse
 from vns.routing.rules import Connect, Presented, Reason, Refuse, Target
@@ -49,9 +50,9 @@ class FakeCalls:
         self._work = work
         self.attempts: list[Attempt] = []
 
-    async def begin(self, attempt: Attempt) -> Begun:
+    async def begin(self, attempt: Attempt, decided: Decided) -> None:
         self.attempts.append(attempt)
-        return Begun(call_id=attempt.call_id, routed=await self._work())
+        decided(Begun(call_id=attempt.call_id, routed=await self._work()))
 
 
 def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10, a_second: int = 0) -> Questions:

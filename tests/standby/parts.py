@@ -1,5 +1,6 @@
 """A bridge's parts with switches: PostgreSQL and Redis go away for one process and not for another."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Bridge:
     standby: Standby
     clock: MovedClock
 
-    async def call(self, dialled: str, caller: str | None) -> Begun:
+    def attempt(self, dialled: str, caller: str | None) -> Attempt:
         number = parse(dialled)
         question = Question(
             vn=number.key,
@@ -82,9 +83,18 @@ class Bridge:
             dialled=number,
         )
         call_id = uuid4()
-        return await self.standby.begin(
-            Attempt(call_id=call_id, dialled=number, question=question, bridge="a", channel=f"vns-{call_id}")
-        )
+        return Attempt(call_id=call_id, dialled=number, question=question, bridge="a", channel=f"vns-{call_id}")
+
+    async def call(self, dialled: str, caller: str | None) -> Begun:
+        """What was decided, however long the rest takes."""
+        told: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
+        deciding = asyncio.create_task(self.standby.begin(self.attempt(dialled, caller), told.set_result))
+        either: list[asyncio.Future[Any]] = [deciding, told]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            return told.result()
+        deciding.result()  # raises why
+        raise AssertionError("nothing was decided")
 
     async def calm(self) -> None:
         """One round of its task: look whether copies are open, and send what waits."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -122,8 +123,8 @@ class Calls:
                     routed = await self._record_limited(connection, attempt, routed, decision)
             if isinstance(routed.decision, Connect):
                 return routed
-        begin = _unconnected(attempt, routed)
-        await connection.execute(queries.INSERT_REFUSED, *begin)
+        begin = partial(_unconnected, attempt, routed)
+        await connection.execute(queries.INSERT_REFUSED, *begin())
         self.unflushed.keep(attempt.call_id, queries.INSERT_REFUSED, begin)
         return routed
 
@@ -150,8 +151,20 @@ class Calls:
         elif routed.calls_back and question.caller is not None and _may_be_called(question.caller):
             statement = queries.INSERT_CONNECTED_STRANGER
             more = (self._encrypted(question.caller, last_caller_context(decision.binding_id)),)
+        written = routed.begun == DIRECTION_OF[decision.target] and statement is queries.BEGIN_CONNECTED
+        begin = partial(self._connected, attempt, routed, decision)
+        if written or await connection.fetchval(statement, *begin(), *more) is not None:
+            if statement is queries.BEGIN_CONNECTED:
+                self.unflushed.keep(attempt.call_id, queries.BEGIN_AGAIN, begin)
+            await self._router.slide(connection, routed, question)
+            return routed
+        return routed.refused(refused_after(decision, Reason.ENDED, "the binding ended at this very moment"))
+
+    def _connected(self, attempt: Attempt, routed: Routed, decision: Connect) -> tuple[object, ...]:
+        """The arguments of the statement that begins a connected call."""
+        question = attempt.question
         shown = routed.missed_call_text and decision.present is Presented.CALLER and question.caller is not None
-        begin = (
+        return (
             attempt.call_id,
             decision.binding_id,
             _number_of(attempt, routed),
@@ -165,15 +178,7 @@ class Calls:
             attempt.channel,
             routed.missed_call_text,
             self._encrypted(question.caller, caller_context(attempt.call_id)) if shown else None,
-            *more,
         )
-        written = routed.begun == DIRECTION_OF[decision.target] and statement is queries.BEGIN_CONNECTED
-        if written or await connection.fetchval(statement, *begin) is not None:
-            if statement is queries.BEGIN_CONNECTED:
-                self.unflushed.keep(attempt.call_id, queries.BEGIN_AGAIN, begin)
-            await self._router.slide(connection, routed, question)
-            return routed
-        return routed.refused(refused_after(decision, Reason.ENDED, "the binding ended at this very moment"))
 
     def _encrypted(self, number: PhoneNumber | None, context: bytes) -> bytes | None:
         return self._router.keyring.encrypt(number.digits, context=context) if number is not None else None

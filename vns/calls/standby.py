@@ -10,9 +10,10 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 from uuid import UUID
@@ -36,6 +37,9 @@ PROBE_EVERY: Final = 0.5  # seconds
 PROBE_TIMEOUT: Final = 2.0  # seconds
 MOST_AT_ONCE: Final = 500  # rows
 
+Decided = Callable[[Begun], None]
+"""Told what was decided about a call. Raises nothing."""
+
 # Everything that may come out of a connection that PostgreSQL has left.
 _AWAY = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -58,8 +62,11 @@ class CopiedCall:
     channel: str
 
     @classmethod
-    def of(cls, attempt: Attempt, routed: Routed, decision: Connect) -> Self:
-        caller = attempt.question.caller
+    def of(cls, attempt: Attempt, routed: Routed) -> Self:
+        """Of a call that is to be connected. Raises ValueError for another."""
+        caller, decision = attempt.question.caller, routed.decision
+        if not isinstance(decision, Connect):
+            raise ValueError("only what a copy connects is written down")  # noqa: TRY004 - of a Decision
         return cls(
             id=attempt.call_id,
             tenant_id=decision.tenant_id,
@@ -139,23 +146,44 @@ class Spool:
             self._path.unlink()
 
 
-async def _done_within(task: "asyncio.Task[Begun]", seconds: float) -> bool:
-    """As asyncio.wait for one task, which every call goes through: with less around it."""
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
+class _Hedge:
+    """Beside one question to PostgreSQL: looks for a copy after a while, and ends the question if that connects."""
 
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
+    def __init__(
+        self,
+        seconds: float,
+        asking: "asyncio.Task[object]",
+        recall: Callable[[], Awaitable[Routed | None]],
+        connect: Callable[[Routed], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asking = asking
+        self._recall = recall
+        self._connect = connect
+        self._trying: asyncio.Task[None] | None = None
+        self._waiting = self._loop.call_later(seconds, self._start)
+        self.helped = False
 
-    timer = loop.call_later(seconds, wake)
-    task.add_done_callback(wake)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        task.remove_done_callback(wake)
-    return task.done()
+    def _start(self) -> None:
+        self._trying = self._loop.create_task(self._try())
+
+    async def _try(self) -> None:
+        try:
+            routed = await self._recall()
+            if routed is None or self._asking.cancelling():  # nobody waits any more for one that is being cancelled
+                return
+            self._connect(routed)
+        except Exception as error:  # noqa: BLE001 - the question itself may still be answered
+            log.error("no call can be connected by a copy: %s", type(error).__name__)  # noqa: TRY400 - may hold a number
+            return
+        self.helped = True
+        self._asking.cancel()
+
+    def end(self) -> None:
+        """Before anything else can be decided: what is tried is given up before it helps."""
+        self._waiting.cancel()
+        if self._trying is not None:
+            self._trying.cancel()
 
 
 class Standby:
@@ -172,49 +200,56 @@ class Standby:
         self._hedge = hedge
         self._away_since: float | None = None
         self._waiting = True  # lines of an earlier life
-        self._left: set[asyncio.Task[Begun]] = set()
 
-    async def begin(self, attempt: Attempt) -> Begun:
-        """As `Calls.begin`. Raises Unavailable where neither PostgreSQL nor a copy answers."""
+    async def begin(self, attempt: Attempt, decided: Decided) -> None:
+        """As `Calls.begin`, in a task of its own: `decided` is told once, and at once, what was decided.
+
+        Where a copy has answered, the task is cancelled, but may take longer to end: a PostgreSQL that stands still
+        holds that up, too. Raises Unavailable where neither PostgreSQL nor a copy answers.
+        """
         if self._away_since is not None:
-            begun = await self._by_copy(attempt)
-            if begun is not None:
-                return begun
+            if await self._by_copy(attempt, decided):
+                return
             if asyncio.get_running_loop().time() - self._away_since > HICCUP:
                 raise Unavailable("PostgreSQL does not answer, and the number is not known here")
-        asking = asyncio.create_task(self._calls.begin(attempt))
-        self._left.add(asking)
-        asking.add_done_callback(self._forget)
-        try:
-            if not await _done_within(asking, self._hedge):
-                begun = await self._by_copy(attempt)
-                if begun is not None:
-                    self._note_away("no answer in time")
-                    return begun
-            begun = await asking
-        except _AWAY as error:
-            self._note_away(type(error).__name__)
-            by_copy = await self._by_copy(attempt)
-            if by_copy is None:
-                raise
-            return by_copy
-        finally:
-            asking.cancel()  # nothing happens to one that is done
-        self._copies.keep(attempt.question, begun.routed.facts)
-        return begun
+        asking = asyncio.current_task()
+        assert asking is not None  # noqa: S101 - whoever awaits is a task
 
-    def _forget(self, asking: asyncio.Task[Begun]) -> None:
-        self._left.discard(asking)
-        if not asking.cancelled():
-            asking.exception()  # whoever waited has heard of it
+        def in_its_place(routed: Routed) -> None:
+            self._connect(attempt, routed, decided)
+            self._note_away("no answer in time")
+
+        hedge = _Hedge(self._hedge, asking, partial(self._recalled, attempt), in_its_place)
+        try:
+            begun = await self._calls.begin(attempt)
+        except _AWAY as error:
+            hedge.end()
+            if hedge.helped:
+                return
+            self._note_away(type(error).__name__)
+            if not await self._by_copy(attempt, decided):
+                raise
+            return
+        finally:
+            hedge.end()
+        decided(begun)
+        self._copies.keep(attempt.question, begun.routed.facts)
 
     def _note_away(self, why: str) -> None:
         if self._away_since is None:
             log.warning("PostgreSQL is away (%s): known numbers are connected by their copies", why)
             self._away_since = asyncio.get_running_loop().time()
 
-    async def _by_copy(self, attempt: Attempt) -> Begun | None:
-        """None where no copy connects the call: what is not known now is no reason to turn a caller away for good."""
+    async def _by_copy(self, attempt: Attempt, decided: Decided) -> bool:
+        """False where no copy connects the call."""
+        routed = await self._recalled(attempt)
+        if routed is not None:
+            self._connect(attempt, routed, decided)
+        return routed is not None
+
+    async def _recalled(self, attempt: Attempt) -> Routed | None:
+        """A Connect by a copy. None where it says anything else: what is not known now is no reason to turn a caller
+        away for good."""
         if self._calls.over_limit(attempt) is not None:
             return None
         try:
@@ -225,12 +260,17 @@ class Standby:
             return None
         routed = self._router.route_copied(attempt.question, facts)
         decision = routed.decision
-        if not isinstance(decision, Connect) or decision.target is Target.FALLBACK:
-            return None
+        return routed if isinstance(decision, Connect) and decision.target is not Target.FALLBACK else None
+
+    def _connect(self, attempt: Attempt, routed: Routed, decided: Decided) -> None:
+        """Waits for nothing, so that no answer of PostgreSQL's comes in between what is written down and told.
+
+        Raises OSError.
+        """
         self._waiting = True
-        self._spool.append(CopiedCall.of(attempt, routed, decision))
+        self._spool.append(CopiedCall.of(attempt, routed))
         self._calls.note(attempt, routed)
-        return Begun(call_id=attempt.call_id, routed=routed)
+        decided(Begun(call_id=attempt.call_id, routed=routed))
 
     async def run(self) -> None:
         """Until cancelled: notice that PostgreSQL is back, and move what was written down into the records."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -33,13 +34,13 @@ class _Begin:
     kept_at: float  # of time.monotonic
     call_id: UUID
     statement: str
-    arguments: tuple[object, ...]
+    arguments: Callable[[], tuple[object, ...]]
 
 
 async def _written_again(connection: asyncpg.Connection, begin: _Begin) -> bool:
     """False where PostgreSQL refuses it, as it would again: Asterisk's line is left, and others are not held up."""
     try:
-        await connection.execute(begin.statement, *begin.arguments)
+        await connection.execute(begin.statement, *begin.arguments())
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
         log.error("the begin of call %s cannot be written again: %s", begin.call_id, type(error).__name__)  # noqa: TRY400 - may hold a number
         return False
@@ -53,8 +54,11 @@ class Unflushed:
         self._db = db
         self._begins: deque[_Begin] = deque(maxlen=MOST)
 
-    def keep(self, call_id: UUID, statement: str, arguments: tuple[object, ...]) -> None:
-        """`statement` with `arguments` writes the begin again, and does nothing where it is there."""
+    def keep(self, call_id: UUID, statement: str, arguments: Callable[[], tuple[object, ...]]) -> None:
+        """`statement` with `arguments` writes the begin again, and does nothing where it is there.
+
+        They are asked for when they are needed, which is hardly ever.
+        """
         self._begins.append(_Begin(time.monotonic(), call_id, statement, arguments))
 
     async def run(self) -> None:
