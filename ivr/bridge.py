@@ -17,6 +17,7 @@ from ivr.ami.supervisor import AmiSupervisor
 from ivr.ami.termination import Termination
 from ivr.asterisks import Asterisk, Asterisks
 from ivr.endings import Endings
+from ivr.load import MachineLoad
 from ivr.prompts.library import PromptLibrary
 from ivr.recording.keeper import RecordingKeeper
 from ivr.settings import IvrSettings
@@ -118,11 +119,14 @@ async def running(
             ring_seconds=ivr.ring_timeout_seconds,
         )
         recordings = Recordings(db, keyring, clock, recording)
-        server = AgiServer(ROUTE, questions.answer, tokens=[node.question_token for node in ivr.nodes])
+        load = MachineLoad()
+        tokens = [node.question_token for node in ivr.nodes]
+        server = AgiServer(ROUTE, questions.answer, tokens=tokens, gathering=load.gathering)
         async with asyncio.TaskGroup() as tasks:
             owned = [
                 tasks.create_task(work)
                 for work in (
+                    load.run(),
                     watch.run(),
                     copies.run(),
                     standby.run(),

@@ -73,7 +73,11 @@ class AgiServer:
     An answer that nobody takes needs no deed here: Asterisk's own record tells that the caller hung up.
     """
 
-    def __init__(self, route: str, ask: Handler, *, tokens: Collection[str]) -> None:
+    def __init__(
+        self, route: str, ask: Handler, *, tokens: Collection[str], gathering: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """`gathering`: seconds that questions now wait for others, to be read together (ivr.load)."""
+        self._gathering = gathering
         self.route = route
         self.ask = ask
         self.tokens = frozenset(tokens)
@@ -100,6 +104,7 @@ class AgiServer:
         if self._listening is None:
             return
         loop = asyncio.get_running_loop()
+        self._accept_waiting(self._listening)
         loop.remove_reader(self._listening)
         self._listening.close()
         self._listening = None
@@ -111,32 +116,36 @@ class AgiServer:
             line.give_up()
 
     def _accept(self) -> None:
+        listening = self._listening
+        if listening is None:
+            return
+        pause = PAUSE if self._accept_waiting(listening) else self._gathering()
+        if not pause:
+            return
+        # What waits would be seen again at once by a loop that waits for it.
+        loop = asyncio.get_running_loop()
+
+        def go_on() -> None:
+            if listening is self._listening:
+                loop.add_reader(listening, self._accept)
+
+        loop.remove_reader(listening)
+        loop.call_later(pause, go_on)
+
+    def _accept_waiting(self, listening: socket.socket) -> bool:
+        """Whether none can be accepted now."""
         for _ in range(AT_ONCE):
-            if self._listening is None:
-                return
             try:
-                connection, _peer = self._listening.accept()
+                connection, _peer = listening.accept()
             except (BlockingIOError, ConnectionAbortedError):
-                return
+                return False
             except OSError as error:
                 log.error("no connection can be accepted: %s", error.strerror)  # noqa: TRY400 - says it all
-                self._pause()
-                return
+                return True
             line = _Line(self, connection)
             self._lines.add(line)
             line.read()
-
-    def _pause(self) -> None:
-        """What waits is seen again at once by a loop that waits for it, and cannot be accepted any sooner."""
-        loop, listening = asyncio.get_running_loop(), self._listening
-
-        def go_on() -> None:
-            if listening is not None and listening is self._listening:
-                loop.add_reader(listening, self._accept)
-
-        if listening is not None:
-            loop.remove_reader(listening)
-            loop.call_later(PAUSE, go_on)
+        return False
 
     def see_off(self, line: "_Line") -> None:
         """It was answered. That Asterisk took it is looked at with others': nobody waits for it."""
