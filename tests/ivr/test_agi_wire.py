@@ -171,6 +171,26 @@ async def test_without_a_file_to_open_connections_wait(pause: float, monkeypatch
                 assert b"".join([await line.read() for _ in range(4)]) == ANSWER
 
 
+@pytest.mark.parametrize("gathering", [3_600.0, 0.001])
+async def test_questions_gather_and_none_that_has_is_left_by_a_bridge_that_ends(gathering: float) -> None:
+    bridge = Bridge()
+    server = AgiServer("question", bridge.ask, tokens=[TOKEN], gathering=lambda: gathering)
+    port = await server.start("127.0.0.1", 0)
+    assert await works(port)
+    async with line_to(port) as line:
+        await line.ask()
+        if gathering > 1:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert len(bridge.asked) == 1
+            ending = asyncio.create_task(server.close())
+        assert b"".join([await line.read() for _ in range(4)]) == ANSWER
+        await line.ask(b"200 result=1\n")
+        assert await line.read() == b""
+    await (ending if gathering > 1 else server.close())
+    assert len(bridge.asked) == 2
+
+
 async def test_a_question_without_end_holds_no_bridge_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "DRAIN", 0.05)
     async with question_port(Bridge()) as port, line_to(port) as stalled:
