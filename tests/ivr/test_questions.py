@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,6 +13,7 @@ from ivr.agi.question import Questions
 from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest
 from ivr.callids import call_id_of
+from ivr.prompts.library import PromptLibrary
 from tests.core_world import COURIER, CUSTOMER, MovedClock
 from vns.calls.service import Attempt, Begun
 from vns.calls.standby import Decided
@@ -55,9 +57,16 @@ class FakeCalls:
         decided(Begun(call_id=attempt.call_id, routed=await self._work()))
 
 
-def questions(calls: FakeCalls, *, deadline: float = 20.0, at_once: int = 10, a_second: int = 0) -> Questions:
-    clock = MovedClock()
-    return Questions(calls, clock, bridge="a", deadline=deadline, at_once=at_once, rate=CallRate(a_second))
+def questions(
+    calls: FakeCalls,
+    *,
+    deadline: float = 20.0,
+    at_once: int = 10,
+    a_second: int = 0,
+    library: PromptLibrary | None = None,
+) -> Questions:
+    rate = CallRate(a_second)
+    return Questions(calls, MovedClock(), bridge="a", deadline=deadline, at_once=at_once, rate=rate, library=library)
 
 
 def asked(*arguments: str, caller: str = "", unique_id: str = UNIQUE_ID) -> AgiRequest:
@@ -124,6 +133,30 @@ async def test_a_decision_that_takes_too_long_is_heard_as_overload() -> None:
         raise AssertionError("never")
 
     assert await questions(FakeCalls(hanging), deadline=0.02).answer(asked("050412345678")) == OVERLOAD
+
+
+class FakeLibrary(PromptLibrary):
+    """`file` for every prompt; None: it never says."""
+
+    def __init__(self, file: str | None) -> None:
+        self._file = file
+
+    async def ensure(self, prompt_ids: Collection[UUID]) -> dict[UUID, str]:
+        if self._file is None:
+            await asyncio.Event().wait()
+        return dict.fromkeys(prompt_ids, self._file or "")
+
+
+@pytest.mark.parametrize("file", [f"custom/{'0' * 64}", None])
+async def test_a_prompt_is_fetched_before_the_answer_but_not_for_ever(file: str | None) -> None:
+    async def refused() -> Routed:
+        told = routed(Reason.ENDED)
+        assert isinstance(told.decision, Refuse)
+        return replace(told, decision=replace(told.decision, prompt=uuid4()))
+
+    asking = questions(FakeCalls(refused), deadline=20 if file else 0.02, library=FakeLibrary(file))
+    answer = await asking.answer(asked("050412345678"))
+    assert answer == ({**OVERLOAD, "ACT": "ended", "PROMPT_ended": file} if file else OVERLOAD)
 
 
 async def test_work_that_does_not_even_stop_holds_nobody_up() -> None:

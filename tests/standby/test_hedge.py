@@ -10,6 +10,7 @@ import pytest
 
 from tests.core_world import COURIER, CUSTOMER
 from tests.standby.parts import Scene, known, target
+from vns.calls.service import Begun
 from vns.calls.standby import Spool, Standby
 from vns.numbering.rules import digits_of
 
@@ -65,6 +66,32 @@ async def test_a_copy_answers_where_postgresql_takes_too_long(hasty: Scene) -> N
     await hasty.bridge.standby.probe()
     assert await hasty.bridge.standby.hand_in() == 1
     assert await copied(hasty) == [False, True]
+
+
+async def test_the_question_that_a_copy_answered_is_given_up(hasty: Scene) -> None:
+    vn = await known(hasty)
+    async with held_up(hasty):
+        answers: list[Begun] = []
+        deciding = asyncio.create_task(hasty.bridge.standby.begin(hasty.bridge.attempt(vn, COURIER), answers.append))
+        await asyncio.wait([deciding])
+        assert deciding.cancelled()
+        assert [target(begun) for begun in answers] == [CUSTOMER]
+
+
+async def test_a_call_is_told_once_also_where_giving_up_fails(hasty: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    vn = await known(hasty)
+
+    async def stuck(_: object) -> Begun:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionResetError from None
+        raise AssertionError("never")
+
+    monkeypatch.setattr(hasty.bridge.calls, "begin", stuck)
+    answers: list[Begun] = []
+    await hasty.bridge.standby.begin(hasty.bridge.attempt(vn, COURIER), answers.append)
+    assert [target(begun) for begun in answers] == [CUSTOMER]
 
 
 async def test_what_postgresql_answers_while_a_copy_is_looked_for_counts_and_nothing_else(
