@@ -38,6 +38,7 @@ class Looks:
     """A copy is being looked for, and found once `go` is set."""
 
     def __init__(self, on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._before = asyncio.all_tasks()
         self.begun, self.go, self.over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         find = on.bridge.store.find
 
@@ -50,6 +51,11 @@ class Looks:
                 self.over.set()
 
         monkeypatch.setattr(on.bridge.store, "find", found)
+
+    async def under_way(self) -> set[asyncio.Task[Any]]:
+        """All tasks that are there for it, once it has begun."""
+        await self.begun.wait()
+        return asyncio.all_tasks() - self._before
 
 
 async def copied(on: Scene) -> list[bool]:
@@ -98,11 +104,10 @@ async def test_what_postgresql_answers_while_a_copy_is_looked_for_counts_and_not
     hasty: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     vn = await known(hasty)
-    looks, before = Looks(hasty, monkeypatch), asyncio.all_tasks()
+    looks = Looks(hasty, monkeypatch)
     async with held_up(hasty):
         calling = asyncio.create_task(hasty.bridge.call(vn, COURIER))
-        await looks.begun.wait()
-        asked = asyncio.all_tasks() - before
+        asked = await looks.under_way()
     assert target(await calling) == CUSTOMER
     looks.go.set()
     await asyncio.wait(asked)
@@ -128,11 +133,10 @@ async def test_a_copy_that_cannot_be_written_down_connects_nobody(
 ) -> None:
     vn = await known(hasty)
     (tmp_path / SPOOL).mkdir()
-    looks, before = Looks(hasty, monkeypatch), asyncio.all_tasks()
+    looks = Looks(hasty, monkeypatch)
     async with held_up(hasty):
         calling = asyncio.create_task(hasty.bridge.call(vn, COURIER))
-        await looks.begun.wait()
-        asked = asyncio.all_tasks() - before
+        asked = await looks.under_way()
         looks.go.set()
         await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         assert not calling.done()
@@ -144,11 +148,10 @@ async def test_a_caller_who_hangs_up_meanwhile_is_not_written_down(
     hasty: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     vn = await known(hasty)
-    looks, before = Looks(hasty, monkeypatch), asyncio.all_tasks()
+    looks = Looks(hasty, monkeypatch)
     async with held_up(hasty):
         deciding = asyncio.create_task(hasty.bridge.standby.begin(hasty.bridge.attempt(vn, COURIER), _nobody))
-        await looks.begun.wait()
-        asked = asyncio.all_tasks() - before
+        asked = await looks.under_way()
         deciding.cancel()
         looks.go.set()
         await asyncio.wait(asked)

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
 from datetime import datetime
-from typing import NamedTuple
 
 from vns.abuse.flags import CallerFlags
 from vns.abuse.rules import MISSES, WINDOW, FlagReason, FlagStatus, Policy, window_of
@@ -17,17 +15,7 @@ log = logging.getLogger(__name__)
 FLUSH_EVERY = 0.1  # seconds
 TRUSTED_KEPT = 5.0  # seconds that the list of trusted callers is kept
 LONGEST_EXTENSION = 8  # digits; who types a whole telephone number is not to leave it in Redis
-MOST_WAITING = 100_000  # calls to be counted; the oldest are given up
 MINUTE = int(WINDOW.total_seconds())
-
-
-class _Call(NamedTuple):
-    caller: bytes | None
-    masked: str | None
-    vn: int | None
-    at: datetime
-    refused: Reason | None
-    digits: str | None
 
 
 class Watch:
@@ -40,7 +28,8 @@ class Watch:
         self._flags = flags
         self._tally = tally
         self._policy = policy
-        self._calls: deque[_Call] = deque(maxlen=MOST_WAITING)
+        self._noted = Noted()
+        self._masked: dict[str, tuple[bytes, str]] = {}  # of the scan keys in self._noted
         self._full: dict[str, int] = {}  # keys that reached their limit: their window
         self._trusted: frozenset[bytes] = frozenset()
 
@@ -49,7 +38,7 @@ class Watch:
 
         `caller`: blind index, None where withheld. `vn`: key, None where what was dialled is no virtual number.
         """
-        if not self._full or caller in self._trusted:
+        if caller in self._trusted:
             return None
         window = window_of(at)
         if vn is not None and self._full.get(_number_key(vn, window)) == window:
@@ -67,34 +56,25 @@ class Watch:
         refused: Reason | None,
         digits: str | None = None,
     ) -> None:
-        """One call that was decided; `refused` None: it was connected. No more than a note: the caller waits.
+        """One call that was decided; `refused` None: it was connected.
 
         `digits`: an extension that was tried. It is the same call still, and another guess.
         """
-        self._calls.append(_Call(caller, masked, vn, at, refused, digits))
+        if caller in self._trusted:
+            return
+        if digits is None:
+            self._count(caller, vn, window_of(at))
+        if caller is not None and self._policy.scan_numbers and refused in MISSES and vn is not None:
+            key = f"vns:scan:{caller.hex()}"
+            guess = str(vn) if digits is None else f"{vn}*{digits[:LONGEST_EXTENSION]}"
+            self._noted.join(key, guess, int(self._policy.scan_window.total_seconds()))
+            self._masked[key] = (caller, masked or "")
 
-    def _noted(self) -> tuple[Noted, dict[str, tuple[bytes, str]]]:
-        """What is to be counted, and of the keys of scans whom they are about."""
-        noted, masked = Noted(), {}
-        policy = self._policy
-        while self._calls:
-            call = self._calls.popleft()
-            if call.caller in self._trusted:
-                continue
-            if call.digits is None:
-                self._count(noted, call.caller, call.vn, window_of(call.at))
-            if call.caller is not None and policy.scan_numbers and call.refused in MISSES and call.vn is not None:
-                key = f"vns:scan:{call.caller.hex()}"
-                guess = str(call.vn) if call.digits is None else f"{call.vn}*{call.digits[:LONGEST_EXTENSION]}"
-                noted.join(key, guess, int(policy.scan_window.total_seconds()))
-                masked[key] = (call.caller, call.masked or "")
-        return noted, masked
-
-    def _count(self, noted: Noted, caller: bytes | None, vn: int | None, window: int) -> None:
+    def _count(self, caller: bytes | None, vn: int | None, window: int) -> None:
         if self._policy.calls_per_number and vn is not None:
-            noted.count(_number_key(vn, window), 2 * MINUTE)
+            self._noted.count(_number_key(vn, window), 2 * MINUTE)
         if self._policy.calls_per_caller and caller is not None:
-            noted.count(_caller_key(caller, window), 2 * MINUTE)
+            self._noted.count(_caller_key(caller, window), 2 * MINUTE)
 
     async def run(self) -> None:
         """Until cancelled. Without PostgreSQL a scanner is noticed at its next call."""
@@ -112,9 +92,10 @@ class Watch:
 
     async def flush(self) -> None:
         """Count what was noted since the last time, and act on what is too much. Raises Unavailable."""
-        noted, masked = self._noted()
-        if not noted:
+        if not self._noted:
             return
+        noted, masked = self._noted, self._masked
+        self._noted, self._masked = Noted(), {}
         totals = await self._tally.add(noted)
         newest = max((_window(key) for key in noted.counts), default=0)
         self._full = {key: window for key, window in self._full.items() if window >= newest - 1}

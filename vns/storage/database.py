@@ -6,9 +6,9 @@ once per connection and answered as plain records (docs/decisions/0004-plain-asy
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Protocol, Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Self
 
 import asyncpg
 
@@ -88,19 +88,27 @@ class Database:
         with suppress(*_WENT_AWAY):
             await self._pool.close()
 
-    def connection(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection for statements that each stand alone. Raises Unavailable.
 
         One that was last used without an error stays at hand: the pool would make two tasks and five rounds of the
         event loop of each loan, which is a third of what a short statement costs.
         """
-        return _Loan(self._take, self._take_back)
-
-    async def _take_back(self, connection: Any, *, unharmed: bool) -> None:
-        if unharmed and self._may_stay(connection):
-            self._at_hand.append(connection)
-        else:
-            await self._give_back(connection)
+        connection = await self._take()
+        unharmed = False
+        try:
+            yield connection
+            unharmed = True
+        except _WENT_AWAY as error:
+            if _being_cancelled():
+                raise asyncio.CancelledError from error
+            raise Unavailable("PostgreSQL went away") from error
+        finally:
+            if unharmed and self._may_stay(connection):
+                self._at_hand.append(connection)
+            else:
+                await self._give_back(connection)
 
     async def _take(self) -> Any:
         while self._at_hand:
@@ -131,31 +139,6 @@ class Database:
         """A connection inside a READ COMMITTED transaction: committed on leaving, rolled back on any error."""
         async with self.connection() as connection, connection.transaction():
             yield connection
-
-
-class _Loan:
-    """What `contextlib` would make of a generator, for less: every call takes one."""
-
-    __slots__ = ("_connection", "_take", "_take_back")
-
-    def __init__(self, take: Callable[[], Awaitable[Any]], take_back: "_TakeBack") -> None:
-        self._take = take
-        self._take_back = take_back
-
-    async def __aenter__(self) -> asyncpg.Connection:
-        self._connection = await self._take()
-        return self._connection
-
-    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        await self._take_back(self._connection, unharmed=error is None)
-        if isinstance(error, _WENT_AWAY):
-            if _being_cancelled():
-                raise asyncio.CancelledError from error
-            raise Unavailable("PostgreSQL went away") from error
-
-
-class _TakeBack(Protocol):
-    async def __call__(self, connection: Any, *, unharmed: bool) -> None: ...
 
 
 def _is_usable(connection: Any) -> bool:
