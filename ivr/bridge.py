@@ -26,8 +26,9 @@ from vns.abuse.flags import CallerFlags
 from vns.abuse.settings import AbuseSettings
 from vns.abuse.tally import Tally
 from vns.abuse.watch import Watch
+from vns.calls.begins import BeginFile, Begins
 from vns.calls.service import Calls
-from vns.calls.standby import Spool, Standby
+from vns.calls.standby import Standby
 from vns.crypto.rules import KeyRing
 from vns.errors import Unavailable
 from vns.prompts.service import Prompts
@@ -94,11 +95,13 @@ async def running(
         keyring = KeyRing.load(core.keys_file)
         router = Router(keyring)
         interceptor = await closing.enter_async_context(HttpInterceptor())
-        calls = Calls(db, router, clock, watch, interceptor)
+        begins = Begins(db, BeginFile(ivr.standby_dir / f"{name}.jsonl"))
+        closing.push_async_callback(begins.close)
+        calls = Calls(db, router, clock, watch, interceptor, begins)
         store = CopyStore(core.redis_url)
         closing.push_async_callback(store.close)
         copies = Copies(db, store, router, clock)
-        standby = Standby(calls, router, copies, db, Spool(ivr.standby_dir / f"{name}.jsonl"))
+        standby = Standby(calls, router, copies, db)
         questions = Questions(
             standby,
             clock,
@@ -130,7 +133,7 @@ async def running(
                     watch.run(),
                     copies.run(),
                     standby.run(),
-                    calls.unflushed.run(),
+                    begins.run(),
                     termination.run(),
                     verifying.run(),
                     Strays(asterisks.names, calls, clock, bridge=name).run(),

@@ -103,7 +103,7 @@ class IvrSettings(BaseSettings):
     )
     standby_dir: Path = Field(
         default=Path("var/dev/standby"),
-        description="Folder in which bridges write down calls that were connected while PostgreSQL was away.",
+        description="Folder in which bridges write down that calls have begun, until PostgreSQL has it.",
     )
     question_deadline_seconds: float = Field(
         default=2.0, gt=0, description="A bridge answers `overload` when a decision takes longer."

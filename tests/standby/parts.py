@@ -14,8 +14,9 @@ import asyncpg
 from tests.core_world import COURIER, CUSTOMER, MovedClock, World
 from vns.bindings.rules import Channel
 from vns.bindings.service import Bindings
+from vns.calls.begins import BeginFile, Begins
 from vns.calls.service import Attempt, Begun, Calls
-from vns.calls.standby import Spool, Standby
+from vns.calls.standby import Standby
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of, parse
 from vns.routing.copies import Copies
@@ -26,6 +27,7 @@ from vns.storage.database import Database
 from vns.storage.revocation import Revocations
 
 Answer = TypeVar("Answer")
+BEGINS = Path("standby") / "a.jsonl"
 
 
 class SwitchedStore(CopyStore):
@@ -69,6 +71,7 @@ class Bridge:
     db: SwitchedDatabase
     store: SwitchedStore
     copies: Copies
+    begins: Begins
     calls: Calls
     standby: Standby
     clock: MovedClock
@@ -118,12 +121,15 @@ async def bridge(world: World, redis_url: str, folder: Path) -> AsyncIterator[Br
     store = SwitchedStore(redis_url, timeout=30)
     router = Router(world.keyring)
     copies = Copies(db, store, router, world.clock)
-    calls = Calls(db, router, world.clock)
-    standby = Standby(calls, router, copies, db, Spool(folder / "standby" / "a.jsonl"), hedge=60)
+    begins = Begins(db, BeginFile(folder / BEGINS))
+    calls = Calls(db, router, world.clock, begins=begins)
+    standby = Standby(calls, router, copies, db, hedge=60)
     try:
-        yield Bridge(db, store, copies, calls, standby, world.clock)
+        await begins.write_file()  # there is nothing of an earlier life
+        yield Bridge(db, store, copies, begins, calls, standby, world.clock)
     finally:
         db.reached = True
+        await begins.close()
         await store.close()
         await db.close()
 

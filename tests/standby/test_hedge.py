@@ -9,28 +9,24 @@ from typing import Any
 import pytest
 
 from tests.core_world import COURIER, CUSTOMER
-from tests.standby.parts import Scene, known, target
+from tests.standby.parts import BEGINS, Scene, known, target
 from vns.calls.service import Begun
-from vns.calls.standby import Spool, Standby
+from vns.calls.standby import Standby
 from vns.numbering.rules import digits_of
-
-SPOOL = Path("standby") / "a.jsonl"
 
 
 @pytest.fixture
-def hasty(on: Scene, tmp_path: Path) -> Scene:
+def hasty(on: Scene) -> Scene:
     """A bridge that looks for a copy as soon as PostgreSQL has been asked."""
-    on.bridge.standby = Standby(
-        on.bridge.calls, on.world.router, on.bridge.copies, on.bridge.db, Spool(tmp_path / SPOOL), hedge=0
-    )
+    on.bridge.standby = Standby(on.bridge.calls, on.world.router, on.bridge.copies, on.bridge.db, hedge=0)
     return on
 
 
 @asynccontextmanager
 async def held_up(on: Scene) -> AsyncIterator[None]:
-    """No call can be written into the records, and none is refused for it."""
+    """No facts are told, and no question is refused for it."""
     async with on.world.db.transaction() as connection:
-        await connection.execute("lock table calls in access exclusive mode")
+        await connection.execute("lock table bindings in access exclusive mode")
         yield
 
 
@@ -59,6 +55,8 @@ class Looks:
 
 
 async def copied(on: Scene) -> list[bool]:
+    """Of each call of the bridge's, whether a copy decided."""
+    await on.bridge.begins.write()
     async with on.world.db.connection() as connection:
         return [row["from_copy"] for row in await connection.fetch("select from_copy from calls order by arrived_at")]
 
@@ -70,7 +68,6 @@ async def test_a_copy_answers_where_postgresql_takes_too_long(hasty: Scene) -> N
         assert target(await hasty.bridge.call(vn, COURIER)) == CUSTOMER
         assert not hasty.bridge.standby.calm
     await hasty.bridge.standby.probe()
-    assert await hasty.bridge.standby.hand_in() == 1
     assert await copied(hasty) == [False, True]
 
 
@@ -101,7 +98,7 @@ async def test_a_call_is_told_once_also_where_giving_up_fails(hasty: Scene, monk
 
 
 async def test_what_postgresql_answers_while_a_copy_is_looked_for_counts_and_nothing_else(
-    hasty: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    hasty: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vn = await known(hasty)
     looks = Looks(hasty, monkeypatch)
@@ -112,7 +109,6 @@ async def test_what_postgresql_answers_while_a_copy_is_looked_for_counts_and_not
     looks.go.set()
     await asyncio.wait(asked)
     assert hasty.bridge.standby.calm
-    assert not (tmp_path / SPOOL).exists()
     assert await copied(hasty) == [False, False]
 
 
@@ -132,7 +128,8 @@ async def test_a_copy_that_cannot_be_written_down_connects_nobody(
     hasty: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     vn = await known(hasty)
-    (tmp_path / SPOOL).mkdir()
+    await hasty.bridge.begins.close()
+    (tmp_path / BEGINS).mkdir()
     looks = Looks(hasty, monkeypatch)
     async with held_up(hasty):
         calling = asyncio.create_task(hasty.bridge.call(vn, COURIER))
@@ -142,6 +139,7 @@ async def test_a_copy_that_cannot_be_written_down_connects_nobody(
         assert not calling.done()
     assert target(await calling) == CUSTOMER
     assert "IsADirectoryError" in caplog.text
+    assert await copied(hasty) == [False, False]
 
 
 async def test_a_caller_who_hangs_up_meanwhile_is_not_written_down(
@@ -155,7 +153,7 @@ async def test_a_caller_who_hangs_up_meanwhile_is_not_written_down(
         deciding.cancel()
         looks.go.set()
         await asyncio.wait(asked)
-    assert not (tmp_path / SPOOL).exists()
+    assert len((tmp_path / BEGINS).read_text().splitlines()) == 1, "but the call from before"
 
 
 def _nobody(_: object) -> None:

@@ -343,8 +343,6 @@ class Batch:
             self._free_at(item, pool),
             item.principal.actor,
             digits_of(placed.vn),
-            request.real_number.masked,
-            request.peer_number.masked if request.peer_number else None,
         )
 
     def _encrypt(self, item: Item, side: Side, digits: str) -> bytes:

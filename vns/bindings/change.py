@@ -126,8 +126,6 @@ class Changer:
             ttl,
             row["expire_after_call"] if change.expire_after_call is None else change.expire_after_call,
             ends_at,
-            change.real_number.masked if change.real_number else None,
-            change.peer_number.masked if change.peer_number else None,
         )
         if change.rules:
             rules = changed(row["rules"], change.rules, partial(seal, self._keyring, row["id"]))

@@ -44,6 +44,7 @@ async def consume(connection: asyncpg.Connection, binding_id: UUID, now: datetim
 
 async def cut_calls(connection: asyncpg.Connection, ids: Sequence[UUID], now: datetime) -> None:
     """Have the bridges hang up the open calls of these bindings, once the transaction is committed."""
+    await connection.execute(queries.MARK_BINDINGS_TO_CUT, list(ids), now)
     rows = await connection.fetch(queries.MARK_CALLS_TO_CUT, list(ids), now)
     for binding_id in {row["binding_id"] for row in rows}:
         await connection.execute(queries.NOTIFY_CUT, str(binding_id))

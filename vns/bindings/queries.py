@@ -193,16 +193,15 @@ _WRITE_ALLOCATIONS = f"""
 with item as (
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[],
         $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[],
-        $15::integer[], $16::boolean[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[], $21::text[],
-        $22::text[]{{more_arrays}})
+        $15::integer[], $16::boolean[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[]{{more_arrays}})
     as i (id, tenant_id, pool_id, vn, mode, real_number, real_index, peer_number, peer_index, reference,
           purpose, channels, caller_id, expires_at, ttl_seconds, expire_after_call, ends_at, free_at, actor,
-          vn_digits, real_masked, peer_masked{{more}})
+          vn_digits{{more}})
 ), bound as (
-    insert into bindings ({COLUMNS}, real_masked, peer_masked{{more}})
+    insert into bindings ({COLUMNS}{{more}})
     select id, tenant_id, pool_id, vn, mode, 'active', real_number, real_index, peer_number, peer_index, reference,
            purpose, string_to_array(channels, ','), caller_id, expires_at, ttl_seconds, expire_after_call, ends_at,
-           ${{now}}, null, real_masked, peer_masked{{more}}
+           ${{now}}, null{{more}}
     from item
 ), occupied as (
     insert into numbers (vn, pool_id, kind, binding_id, free_at)
@@ -214,9 +213,9 @@ select ${{now}}, tenant_id, actor, 'binding.created', id,
        jsonb_build_object('virtual_number', vn_digits, 'mode', mode, 'reference', reference)
 from item
 """
-WRITE_ALLOCATIONS = _WRITE_ALLOCATIONS.format(more_arrays="", more="", now=23)
+WRITE_ALLOCATIONS = _WRITE_ALLOCATIONS.format(more_arrays="", more="", now=21)
 WRITE_MODES = _WRITE_ALLOCATIONS.format(
-    more_arrays=", $23::bigint[], $24::text[], $25::text[]", more=", peer_vn, extension, ring", now=26
+    more_arrays=", $21::bigint[], $22::text[], $23::text[]", more=", peer_vn, extension, ring", now=24
 )
 INSERT_MEMBERS = """
 insert into binding_members (binding_id, position, number, party)
@@ -269,6 +268,12 @@ select {_READ} from ended
 
 SELECT_PAGE = f"select {_READ} from bindings where "
 
+# For calls that have begun and have no record yet. Bindings before calls, as whoever writes or ends a call locks them.
+MARK_BINDINGS_TO_CUT = """
+update bindings b set cut_calls_at = $2
+  from (select id from bindings where id = any($1::uuid[]) and cut_calls_at is null order by id for update) as m
+ where b.id = m.id
+"""
 MARK_CALLS_TO_CUT = """
 update calls set terminate_requested_at = $2
 where binding_id = any($1::uuid[]) and ended_at is null and terminate_requested_at is null
@@ -281,8 +286,7 @@ LOCK_ONE = SELECT_ONE + " for update"
 
 UPDATE_BINDING = """
 update bindings set real_number = $2, real_index = $3, peer_number = $4, peer_index = $5, reference = $6,
-       channels = $7, caller_id = $8, expires_at = $9, ttl_seconds = $10, expire_after_call = $11, ends_at = $12,
-       real_masked = coalesce($13, real_masked), peer_masked = coalesce($14, peer_masked)
+       channels = $7, caller_id = $8, expires_at = $9, ttl_seconds = $10, expire_after_call = $11, ends_at = $12
 where id = $1
 """
 # For the few that have any: the statement that writes all allocations stays as short as it is.

@@ -1,21 +1,41 @@
 """The SQL of calls."""
 
-from vns.routing.queries import FACTS_TO_RECORD
-
-# In a statement of its own, the commit does not wait for the disk: see vns.calls.unflushed.
-_UNFLUSHED = "set_config('synchronous_commit', 'off', true) = 'off'"
-
-# A call that is refused, or asked for digits (`in_progress` until then). The same attempt may be asked about twice (the
-# first bridge answered too late, or there were digits to collect): the last answer holds.
-INSERT_REFUSED = f"""
-insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, result, cause,
-                   arrived_at, bridge, channel)
-select $1, $2, $3, $4, 'none', $5, $6, $7, $8, $9, $10, $11 where {_UNFLUSHED}
-on conflict (id) do update
-   set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, result = excluded.result,
-       cause = excluded.cause, bridge = excluded.bridge, direction = 'none', to_index = null, to_masked = null,
-       caller = null, missed_call_text = false
- where calls.ended_at is null
+# Begins of calls: connected, refused, or asked for digits (`in_progress` until then). The same attempt may be asked
+# about twice (the first bridge answered too late, or there were digits to collect): the last answer holds, also where
+# an earlier one comes to be written later. A call that has ended meanwhile keeps its end.
+# Whoever released the binding in between could not see the call, and may have wanted it cut. The shared lock orders the
+# two: either the release sees this call and marks it, or this statement sees the mark on the binding.
+WRITE_BEGINS = """
+with told as (
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::text[],
+                         $8::bytea[], $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::text[],
+                         $14::smallint[], $15::boolean[], $16::bytea[], $17::boolean[])
+        as t (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked, arrived_at,
+              bridge, channel, result, cause, missed_call_text, caller, from_copy)
+), live as (
+    select b.id, b.cut_calls_at from bindings b
+     where b.id in (select binding_id from told where direction in ('to_real', 'to_peer'))
+     order by b.id
+       for share of b
+), written as (
+    insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
+                       arrived_at, bridge, channel, result, cause, missed_call_text, caller, from_copy,
+                       terminate_requested_at)
+    select t.*, l.cut_calls_at
+      from told t left join live l on l.id = t.binding_id and t.direction in ('to_real', 'to_peer')
+    on conflict (id) do update
+       set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, direction = excluded.direction,
+           from_index = excluded.from_index, from_masked = excluded.from_masked, to_index = excluded.to_index,
+           to_masked = excluded.to_masked, bridge = excluded.bridge, from_copy = excluded.from_copy,
+           missed_call_text = excluded.missed_call_text,
+           result = case when calls.ended_at is null then excluded.result else calls.result end,
+           cause = case when calls.ended_at is null then excluded.cause else calls.cause end,
+           caller = case when calls.ended_at is null then excluded.caller end,
+           terminate_requested_at = coalesce(calls.terminate_requested_at, excluded.terminate_requested_at)
+     where calls.bridge = excluded.bridge or calls.arrived_at < excluded.arrived_at
+    returning binding_id, terminate_requested_at is not null and ended_at is null as cut
+)
+select distinct binding_id from written where cut
 """
 
 _CONNECTED = """
@@ -31,64 +51,11 @@ on conflict (id) do update
 returning id
 """
 
-# A connected call: only while its binding is still live. The shared lock orders it against a release: either the
-# release sees this call and can cut it, or this statement sees the release and writes nothing.
+# A connected call that changes or counts more than its record: only while its binding is still live, and before anybody
+# rings.
 INSERT_CONNECTED = _CONNECTED.format(
     live="bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 for share of b"
 )
-BEGIN_CONNECTED = _CONNECTED.format(
-    live=f"bindings b where b.id = $2 and b.status = 'active' and b.ends_at > $9 and {_UNFLUSHED} for share of b"
-)
-
-# The facts of a question ($1 number, $2 caller, $3 now) together with the begin of its call ($4 id, $5 masked caller,
-# $6 bridge, $7 channel), as BEGIN_CONNECTED would write it, where nothing but these facts decides: `begun` is the
-# direction in which it stands in the records. What is written here foretells the decision and does not take it: see
-# Calls._record for what becomes of one that turns out otherwise. `is true` keeps PostgreSQL from looking for the one
-# binding among all live ones, as it does where it has no statistics yet.
-BEGIN_AT_ONCE = f"""
-with f as materialized ({FACTS_TO_RECORD}),
-way as (
-    select f.id, f.real_index, f.peer_index,
-           case when f.mode = 'one_way' and f.real_index <> $2 then 'to_real'
-                when f.mode = 'bidirectional' and f.peer_index = $2 then 'to_real'
-                when f.mode = 'bidirectional' and f.real_index = $2 then 'to_peer' end as direction
-      from f
-     where not f.more and not f.caller_stopped and not f.expire_after_call and 'voice' = any (f.channels)
-),
-live as (
-    select b.id, b.tenant_id, way.direction,
-           case way.direction when 'to_real' then b.real_index else b.peer_index end as to_index,
-           case way.direction when 'to_real' then b.real_masked else b.peer_masked end as to_masked
-      from way join bindings b on b.id = way.id
-     where way.direction is not null and (b.status = 'active' and b.ends_at > $3) is true
-       and b.real_index = way.real_index and b.peer_index is not distinct from way.peer_index and {_UNFLUSHED}
-       for share of b
-),
-begun as (
-    insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
-                       arrived_at, bridge, channel, missed_call_text)
-    select $4, tenant_id, id, $1, direction, $2, $5, to_index, to_masked, $3, $6, $7, false
-      from live where to_masked is not null
-    on conflict (id) do nothing
-    returning direction
-)
-select f.*, (select direction from begun) as begun from f
-"""
-
-# A connected call whose begin PostgreSQL has lost. Whoever released the binding meanwhile could not see the call, and
-# may have wanted it cut.
-BEGIN_AGAIN = """
-insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
-                   arrived_at, bridge, channel, missed_call_text, caller, terminate_requested_at)
-select $1, b.tenant_id, b.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-       case when b.status = 'released' then b.ended_at end
-  from bindings b where b.id = $2
-on conflict (id) do nothing
-"""
-
-MISSING = """
-select t.id from unnest($1::uuid[]) as t (id) where not exists (select from calls c where c.id = t.id)
-"""
 
 # The same on a number with extensions: the caller becomes whom the owner reaches by calling back.
 INSERT_CONNECTED_STRANGER = """
@@ -97,9 +64,6 @@ with b as (
      where id = $2 and status = 'active' and ends_at > $9
     returning id, tenant_id
 )""" + _CONNECTED.format(live="b")
-
-# A call to whom answers for a binding that has ended: there is nothing left that could end.
-INSERT_FALLBACK = _CONNECTED.format(live="bindings b where b.id = $2")
 
 # Whoever counts the calls on a number with a limit and adds one does so alone.
 LOCK_NUMBER = "select pg_advisory_xact_lock(22094, hashint8($1::bigint))"  # "VN"
@@ -157,23 +121,6 @@ select t.id, b.tenant_id, b.id, t.vn, 'none', t.result, t.cause, t.hangup_by, t.
                       order by id desc limit 1) b on true
 on conflict (id) do nothing
 returning id, tenant_id, binding_id, vn, result, ended_at
-"""
-
-# Calls that a bridge connected by a copy while PostgreSQL was away. Their ends may have been written first (then as of
-# an attempt that nobody was asked about), or a late answer of PostgreSQL that nobody waited for any more.
-INSERT_COPIED = """
-insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked, arrived_at,
-                   bridge, channel, from_copy)
-select t.*, true
-  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::text[], $8::bytea[],
-              $9::text[], $10::timestamptz[], $11::text[], $12::text[]) as t
-on conflict (id) do update
-   set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, direction = excluded.direction,
-       from_index = excluded.from_index, from_masked = excluded.from_masked, to_index = excluded.to_index,
-       to_masked = excluded.to_masked, from_copy = true,
-       result = case when calls.ended_at is null then 'in_progress' else calls.result end,
-       cause = case when calls.ended_at is null then null else calls.cause end
- where not calls.from_copy
 """
 
 # Which of these calls still wait for their end, or are not known at all.

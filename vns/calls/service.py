@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +12,7 @@ from vns.access.rules import Principal
 from vns.bindings.life import consume
 from vns.bindings.rules import last_caller_context
 from vns.calls import queries
+from vns.calls.begins import Begin, Begins
 from vns.calls.rules import (
     DIRECTION_OF,
     NO_NUMBER,
@@ -28,14 +28,13 @@ from vns.calls.rules import (
     recorded_vn,
     result_of,
 )
-from vns.calls.unflushed import Unflushed
 from vns.errors import NumberNotMappable
 from vns.messages.missed import MissedCall, tell_missed
 from vns.numbering.rules import PhoneNumber, digits_of, mappable
 from vns.routing.decision import refused_after
 from vns.routing.intercept import Interceptor, intercepted
 from vns.routing.rules import Connect, Presented, Question, Reason, Refuse, Target
-from vns.routing.service import AtOnce, Routed, Router, refused
+from vns.routing.service import Routed, Router, refused
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -78,42 +77,49 @@ class Calls:
         clock: Clock,
         watch: Watch | None = None,
         interceptor: Interceptor | None = None,
+        begins: Begins | None = None,
     ) -> None:
-        """`watch`: limits that calls are held to; none without it. `interceptor`: without it no hook ever answers."""
+        """`watch`: limits that calls are held to; none without it. `interceptor`: without it no hook ever answers.
+
+        `begins`: their owner runs them; without them each begin is written before its call is answered.
+        """
         self._db = db
         self._router = router
         self._clock = clock
         self._watch = watch
         self._interceptor = interceptor
-        self.unflushed = Unflushed(db)
+        self.begins = begins or Begins(db)
 
     async def begin(self, attempt: Attempt) -> Begun:
-        """Decide about an attempt and write its record, before anybody rings.
+        """Decide about an attempt and see to its record, before anybody rings.
 
-        Most often one statement asks for the facts and writes the record. Where the decision needs more, there are two,
-        each its own transaction: the second one connects only a binding that is still live when it runs, so nothing is
-        lost by not holding the first one's snapshot. Raises Unavailable.
+        Most often the record is all that there is to write, and follows (vns.calls.begins). Where the call changes or
+        counts more, or where a hook has taken its time since the facts were asked for, it is written here, and only
+        for a binding that is still live. Raises Unavailable.
         """
         over = self.over_limit(attempt)
-        async with self._db.connection() as connection:
-            routed = over or await self._router.route(
-                connection, attempt.question, attempt=attempt.call_id, at_once=_at_once(attempt)
-            )
-            if routed.hook is None:
-                routed = await self._record(connection, attempt, routed)
-        if routed.hook is not None:  # nobody's connection waits for somebody else's web server
-            routed = await intercepted(self._interceptor, attempt.question, routed)
-            async with self._db.connection() as connection:
-                routed = await self._record(connection, attempt, routed)
+        routed, follows = (over, True) if over is not None else await self._routed(attempt)
+        if follows:
+            await self.begins.keep(self.begin_of(attempt, routed))
         if over is None:
             self.note(attempt, routed)
         return Begun(call_id=attempt.call_id, routed=routed)
 
-    async def _record(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> Routed:
-        """Write what was decided. What can no longer be connected becomes a refusal.
+    async def _routed(self, attempt: Attempt) -> tuple[Routed, bool]:
+        """What was decided, and whether its record is still to be kept."""
+        async with self._db.connection() as connection:
+            routed = await self._router.route(connection, attempt.question, attempt=attempt.call_id)
+            if routed.hook is None:
+                if _is_record_alone(attempt, routed):
+                    return routed, True
+                return await self._recorded(connection, attempt, routed), False
+        # nobody's connection waits for somebody else's web server
+        routed = await intercepted(self._interceptor, attempt.question, routed)
+        async with self._db.connection() as connection:
+            return await self._recorded(connection, attempt, routed), False
 
-        A record that was written at once is left where it says what was decided, and put right where it does not.
-        """
+    async def _recorded(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> Routed:
+        """Write what was decided. What can no longer be connected becomes a refusal."""
         decision = routed.decision
         if isinstance(decision, Connect):
             if decision.limits.concurrent is None:
@@ -123,9 +129,7 @@ class Calls:
                     routed = await self._record_limited(connection, attempt, routed, decision)
             if isinstance(routed.decision, Connect):
                 return routed
-        begin = partial(_unconnected, attempt, routed)
-        await connection.execute(queries.INSERT_REFUSED, *begin())
-        self.unflushed.keep(attempt.call_id, queries.INSERT_REFUSED, begin)
+        await self.begins.record(connection, [self.begin_of(attempt, routed)])
         return routed
 
     async def _record_limited(
@@ -142,42 +146,64 @@ class Calls:
     async def _record_connected(
         self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Connect
     ) -> Routed:
-        question, statement = attempt.question, queries.INSERT_CONNECTED
-        if question.digits is None and decision.limits.concurrent is None and not routed.expire_after_call:
-            statement = queries.BEGIN_CONNECTED  # it changes nothing else, so that it can be written again later
+        question, begin = attempt.question, self.begin_of(attempt, routed)
+        if decision.target is Target.FALLBACK:  # there is nothing left that could end
+            await self.begins.record(connection, [begin])
+            return routed
+        statement = queries.INSERT_CONNECTED
         more: tuple[bytes | None, ...] = ()
-        if decision.target is Target.FALLBACK:
-            statement = queries.INSERT_FALLBACK
-        elif routed.calls_back and question.caller is not None and _may_be_called(question.caller):
+        if _leaves_a_last_caller(question, routed):
             statement = queries.INSERT_CONNECTED_STRANGER
             more = (self._encrypted(question.caller, last_caller_context(decision.binding_id)),)
-        written = routed.begun == DIRECTION_OF[decision.target] and statement is queries.BEGIN_CONNECTED
-        begin = partial(self._connected, attempt, routed, decision)
-        if written or await connection.fetchval(statement, *begin(), *more) is not None:
-            if statement is queries.BEGIN_CONNECTED:
-                self.unflushed.keep(attempt.call_id, queries.BEGIN_AGAIN, begin)
+        written = await connection.fetchval(
+            statement,
+            begin.id,
+            begin.binding_id,
+            begin.vn,
+            begin.direction,
+            begin.from_index,
+            begin.from_masked,
+            begin.to_index,
+            begin.to_masked,
+            begin.arrived_at,
+            begin.bridge,
+            begin.channel,
+            begin.missed_call_text,
+            begin.caller,
+            *more,
+        )
+        if written is not None:
             await self._router.slide(connection, routed, question)
             return routed
         return routed.refused(refused_after(decision, Reason.ENDED, "the binding ended at this very moment"))
 
-    def _connected(self, attempt: Attempt, routed: Routed, decision: Connect) -> tuple[object, ...]:
-        """The arguments of the statement that begins a connected call."""
-        question = attempt.question
-        shown = routed.missed_call_text and decision.present is Presented.CALLER and question.caller is not None
-        return (
-            attempt.call_id,
-            decision.binding_id,
-            _number_of(attempt, routed),
-            DIRECTION_OF[decision.target].value,
-            routed.from_index,
-            question.caller.masked if question.caller else None,
-            routed.to_index,
-            routed.targets[0].masked if len(routed.targets) == 1 else None,
-            question.at,
-            attempt.bridge,
-            attempt.channel,
-            routed.missed_call_text,
-            self._encrypted(question.caller, caller_context(attempt.call_id)) if shown else None,
+    def begin_of(self, attempt: Attempt, routed: Routed, *, from_copy: bool = False) -> Begin:
+        """The record with which a call begins. One that is asked for digits is in progress."""
+        decision, question = routed.decision, attempt.question
+        result, direction, shown = Result.IN_PROGRESS, Direction.NONE, False
+        if isinstance(decision, Connect):
+            direction = DIRECTION_OF[decision.target]
+            shown = routed.missed_call_text and decision.present is Presented.CALLER
+        elif isinstance(decision, Refuse):
+            result = result_of(decision.reason)
+        return Begin(
+            id=attempt.call_id,
+            tenant_id=decision.tenant_id,
+            binding_id=decision.binding_id,
+            vn=_number_of(attempt, routed),
+            direction=direction.value,
+            from_index=routed.from_index,
+            from_masked=question.caller.masked if question.caller else None,
+            to_index=routed.to_index,
+            to_masked=routed.targets[0].masked if len(routed.targets) == 1 else None,
+            arrived_at=question.at,
+            bridge=attempt.bridge,
+            channel=attempt.channel,
+            result=result.value,
+            cause=cause_of(result),
+            missed_call_text=routed.missed_call_text and isinstance(decision, Connect),
+            caller=self._encrypted(question.caller, caller_context(attempt.call_id)) if shown else None,
+            from_copy=from_copy,
         )
 
     def _encrypted(self, number: PhoneNumber | None, context: bytes) -> bytes | None:
@@ -216,6 +242,7 @@ class Calls:
         """
         if not outcomes:
             return 0
+        await self.begins.write()  # a call may end before it is written that it has begun
         async with self._db.transaction() as connection:
             # bindings before calls, as a release locks them
             await connection.execute(queries.LOCK_CONSUMABLE, [outcome.call_id for outcome in outcomes])
@@ -306,36 +333,28 @@ async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[Cal
     return rows
 
 
-def _at_once(attempt: Attempt) -> AtOnce | None:
-    """None where the call is none that could be begun together with its question."""
-    question = attempt.question
-    if question.caller is None or question.digits is not None or question.vn != recorded_vn(attempt.dialled):
-        return None
-    return AtOnce(queries.BEGIN_AT_ONCE, (attempt.call_id, question.caller.masked, attempt.bridge, attempt.channel))
+def _is_record_alone(attempt: Attempt, routed: Routed) -> bool:
+    """Whether the call changes and counts nothing but its own record, and is asked about once."""
+    decision, question = routed.decision, attempt.question
+    if question.digits is not None:
+        return False
+    if not isinstance(decision, Connect):
+        return isinstance(decision, Refuse)
+    return (
+        decision.limits.concurrent is None
+        and not routed.expire_after_call
+        and not _leaves_a_last_caller(question, routed)
+    )
+
+
+def _leaves_a_last_caller(question: Question, routed: Routed) -> bool:
+    """Whether the owner reaches this caller by calling the number back."""
+    return routed.calls_back and question.caller is not None and _may_be_called(question.caller)
 
 
 def _talked(row: asyncpg.Record) -> bool:
     """Also where nobody knows the end, but the answer had been noted."""
     return row["result"] == Result.ANSWERED or (row["result"] == Result.UNKNOWN and row["answered_at"] is not None)
-
-
-def _unconnected(attempt: Attempt, routed: Routed) -> tuple[object, ...]:
-    """A refusal, or the question for digits: that one is in progress."""
-    decision, question = routed.decision, attempt.question
-    result = result_of(decision.reason) if isinstance(decision, Refuse) else Result.IN_PROGRESS
-    return (
-        attempt.call_id,
-        decision.tenant_id,
-        decision.binding_id,
-        _number_of(attempt, routed),
-        routed.from_index,
-        question.caller.masked if question.caller else None,
-        result.value,
-        cause_of(result),
-        question.at,
-        attempt.bridge,
-        attempt.channel,
-    )
 
 
 def _number_of(attempt: Attempt, routed: Routed) -> int:

@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -201,7 +201,7 @@ class Copies:
         """Send what was noted. Raises Unavailable, and then that is given up: it would soon be too old."""
         noted, self._noted = self._noted[-MOST_WAITING:], []
         fresh: list[_Noted] = []
-        for one in map(_of_facts_alone, noted):
+        for one in noted:
             if not copyable(one.facts):
                 continue
             if self._is_kept(one):
@@ -278,7 +278,7 @@ class Copies:
                     self._asked.pop((vn, caller), None)  # it has ended
                     self._due[vn, caller] = now + CONFIRM_AFTER
                 elif self.is_open(now):
-                    kept.append(_of_facts_alone(_Noted(vn, caller, facts, now)))
+                    kept.append(_Noted(vn, caller, facts, now))
         if await self._send([self._sealed(one) for one in kept]):
             for one in kept:
                 self._due[one.vn, one.caller] = one.read_at + CONFIRM_AFTER
@@ -298,14 +298,6 @@ class Copies:
             if facts is not None:
                 return {**facts, "caller_stopped": caller in self._stopped}
         return None
-
-
-def _of_facts_alone(noted: _Noted) -> _Noted:
-    """Without what a statement that did more than to ask has added to the row."""
-    facts = dict(noted.facts)
-    for added in ("real_masked", "peer_masked", "begun"):
-        facts.pop(added, None)
-    return replace(noted, facts=facts)
 
 
 @contextmanager

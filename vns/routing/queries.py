@@ -12,7 +12,7 @@ select exists (select from caller_flags f where f.party = {caller} and f.status 
        n.kind = 'shared' and s.vn is null
            and exists (select from seats o where o.vn = q.vn and o.free_at > $3) as others,
        b.id, b.tenant_id, b.mode, b.status, b.ends_at, b.channels, b.caller_id, b.ttl_seconds, b.expire_after_call,
-       b.real_number, b.real_index, b.peer_number, b.peer_index, b.vn{masks},
+       b.real_number, b.real_index, b.peer_number, b.peer_index, b.vn,
        p.id is null or n.kind = 'extension' or b.mode in ('per_side', 'group', 'outbound') or b.rules is not null
            or p.rules is not null
            or p.has_blocks or b.has_blocks
@@ -24,19 +24,13 @@ left join seats s on s.vn = q.vn and s.party = {caller} and n.kind = 'shared'
 left join bindings b on b.id = case n.kind when 'exclusive' then n.binding_id else s.binding_id end
 """
 
-FACTS = _FACTS.format(caller="$2", asked="(select $1::bigint as vn) as q", masks="")
-
-# The same with the parties as records show them, for a statement that writes one at once (vns.calls.queries).
-FACTS_TO_RECORD = _FACTS.format(
-    caller="$2", asked="(select $1::bigint as vn) as q", masks=", b.real_masked, b.peer_masked"
-)
+FACTS = _FACTS.format(caller="$2", asked="(select $1::bigint as vn) as q")
 
 # The same of many pairs of number and caller, in their order.
 FACTS_OF_MANY = (
     _FACTS.format(
         caller="q.caller",
         asked="unnest($1::bigint[], $2::bytea[]) with ordinality as q (vn, caller, place)",
-        masks="",
     )
     + "order by q.place"
 )

@@ -54,17 +54,6 @@ FactsRow = Mapping[str, Any]
 MANY = 4  # questions from which on one statement for all is less work than one for each
 
 
-@dataclass(frozen=True, slots=True)
-class AtOnce:
-    """A statement that answers as queries.FACTS, and in one go begins to carry out what it expects to be decided.
-
-    `arguments` follow those of FACTS. Its row has one column more: `begun`, what it did.
-    """
-
-    statement: str
-    arguments: tuple[object, ...]
-
-
 class OnFailure(StrEnum):
     """What becomes of a call whose hook gives no answer."""
 
@@ -103,7 +92,6 @@ class Routed:
     missed_call_text: bool = False
     calls_back: bool = False  # the caller becomes whom the owner reaches by dialling the number
     slides: bool = False  # Router.slide is to be called when nothing has refused it after the decision
-    begun: str | None = None  # what AtOnce did
     hook: Hook | None = None
     facts: FactsRow | None = field(default=None, repr=False)  # what it was decided by, for a copy of it
 
@@ -128,7 +116,6 @@ class Routed:
             expire_after_call=False,
             slides=False,
             hook=None,
-            begun=None,
             facts=None,
         )
 
@@ -160,15 +147,13 @@ class Router:
         *,
         connect: bool = True,
         attempt: UUID | None = None,
-        at_once: AtOnce | None = None,
     ) -> Routed:
         """`connect` False explains a decision without its effect, the move of a sliding expiry.
 
         `attempt`: the call itself, which does not count among the calls on its number when it is asked about again.
-        `at_once`: what may be asked in place of the facts alone.
         """
         caller_index = self.pseudonym(question.caller)
-        row = await self._row(connection, question, caller_index, attempt, at_once)
+        row = await self._row(connection, question, caller_index, attempt)
         return await self._decided(connection, question, caller_index, row, connect=connect)
 
     async def route_many(self, connection: asyncpg.Connection, questions: Sequence[Question]) -> list[Routed]:
@@ -239,7 +224,6 @@ class Router:
             calls_back=row["mode"] == Mode.EXTENSION and decision.target is Target.REAL,
             slides=row["ttl_seconds"] is not None and not ended,
             hook=self._hook(row) if decision.intercept else None,
-            begun=row.get("begun"),
             facts=row,
         )
 
@@ -258,12 +242,10 @@ class Router:
         question: Question,
         caller_index: bytes | None,
         attempt: UUID | None,
-        at_once: AtOnce | None,
     ) -> asyncpg.Record | None:
         caller = caller_index or NOBODY
         if question.digits is None and question.vn is not None:
-            statement, more = (at_once.statement, at_once.arguments) if at_once else (queries.FACTS, ())
-            row = await connection.fetchrow(statement, question.vn, caller, question.at, *more)
+            row = await connection.fetchrow(queries.FACTS, question.vn, caller, question.at)
             if row is not None and not row["more"]:
                 return row
         elif question.vn is None and caller_index is None:

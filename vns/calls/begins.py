@@ -1,0 +1,278 @@
+"""Begins of calls on their way into the records.
+
+A caller does not wait for PostgreSQL to have written that the call has begun. The begin is appended to a file of the
+bridge's own before anybody is connected, and moves into the records with others', a tenth of a second later. While
+PostgreSQL is away, or after the bridge was killed, it waits in the file.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final, Self
+from uuid import UUID
+
+import asyncpg
+
+from vns.bindings.queries import NOTIFY_CUT
+from vns.calls import queries
+from vns.errors import Unavailable
+from vns.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY: Final = 0.1  # seconds
+TRY_AGAIN_EVERY: Final = 0.5  # seconds, while PostgreSQL does not take them
+MOST_AT_ONCE: Final = 500  # rows of one statement
+MOST_IN_MEMORY: Final = 20_000  # begins: what is more waits in the file alone
+CLOSING: Final = 2.0  # seconds
+LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a record is taken out
+
+AWAY: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""Everything that may come out of a connection that PostgreSQL has left."""
+
+_NEVER_TAKEN = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """A call's record as it begins. Holds no number of a party, or encrypted: `caller`, for a text about a missed call.
+
+    `from_copy`: decided without PostgreSQL. The defaults are for lines that older versions wrote.
+    """
+
+    id: UUID
+    tenant_id: UUID | None
+    binding_id: UUID | None
+    vn: int
+    direction: str
+    from_index: bytes | None
+    from_masked: str | None
+    to_index: bytes | None
+    to_masked: str | None
+    arrived_at: datetime
+    bridge: str
+    channel: str
+    result: str = "in_progress"
+    cause: int | None = None
+    missed_call_text: bool = False
+    caller: bytes | None = None
+    from_copy: bool = True
+
+    def line(self) -> str:
+        return _encoded(dict(zip(_NAMES, _VALUES(self), strict=True)))
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Raises ValueError for a line that was cut in the middle."""
+        try:
+            found: dict[str, Any] = json.loads(line)
+            for name in ("id", "tenant_id", "binding_id"):
+                found[name] = UUID(found[name]) if found[name] is not None else None
+            for name in ("from_index", "to_index", "caller"):
+                found[name] = bytes.fromhex(found[name]) if found.get(name) is not None else None
+            found["arrived_at"] = datetime.fromisoformat(found["arrived_at"])
+            return cls(**found)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("not the begin of a call") from error
+
+
+_NAMES: Final = tuple(Begin.__dataclass_fields__)
+_VALUES: Final = attrgetter(*_NAMES)
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+_encoded: Final = json.JSONEncoder(default=_text, separators=(",", ":")).encode
+
+
+class BeginFile:
+    """The file of one bridge, which alone writes it. What is in it survives the bridge, if not its machine."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError when the folder cannot be made."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._descriptor: int | None = None
+        self._size = 0  # bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as it was opened here."""
+        return self._size
+
+    def append(self, begin: Begin) -> None:
+        """Raises OSError, and then nothing of it is in the file."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._size = os.fstat(self._descriptor).st_size
+        line = (begin.line() + "\n").encode()
+        written = os.write(self._descriptor, line)
+        if written < len(line):
+            os.ftruncate(self._descriptor, self._size)
+            raise OSError("no room for the begin of a call")
+        self._size += written
+
+    def read(self, start: int = 0) -> tuple[list[Begin], int]:
+        """What it holds from that byte on, and in how many bytes."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(start)
+                content = file.read()
+        except FileNotFoundError:
+            return [], 0
+        content = content[: content.rfind(b"\n") + 1]  # a line may be under way
+        begins = []
+        for line in content.decode(errors="replace").splitlines():
+            try:
+                begins.append(Begin.parse(line))
+            except ValueError:
+                log.warning("a begun call was not written down whole")
+        return begins, len(content)
+
+    def replace(self, begins: Collection[Begin]) -> None:
+        """Hold these and nothing else. Raises OSError, and then the file is as it was."""
+        if begins:
+            beside = self._path.with_suffix(".new")
+            beside.touch(0o600)
+            beside.write_text("".join(f"{begin.line()}\n" for begin in begins))
+            beside.replace(self._path)
+        else:
+            self._path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self._size = 0
+
+
+class Begins:
+    """One process's. `run` is its owner's task. Without a file a begin is written before `keep` returns."""
+
+    def __init__(self, db: Database, file: BeginFile | None = None) -> None:
+        self._db = db
+        self._file = file
+        self._kept: deque[Begin] = deque()  # in the file too
+        self._kept_any = asyncio.Event()
+        self._read_file = file is not None  # it may hold more than is kept here: of an earlier life, to begin with
+        self._writing = asyncio.Lock()
+
+    async def keep(self, begin: Begin) -> None:
+        """Once this returns, the call will have its record. Raises Unavailable where nothing takes it."""
+        if self._file is not None:
+            try:
+                self.append(begin)
+            except OSError as error:
+                log.error("the begin of a call cannot be written down: %s", error.strerror)  # noqa: TRY400 - says it all
+            else:
+                return
+        async with self._db.connection() as connection:
+            await self.record(connection, [begin])
+
+    def append(self, begin: Begin) -> None:
+        """As `keep`, without waiting for anything. Raises OSError where the file does not take it, or there is none."""
+        if self._file is None:
+            raise OSError("there is no file for begins of calls")
+        self._file.append(begin)
+        if len(self._kept) < MOST_IN_MEMORY and not self._read_file:
+            self._kept.append(begin)
+        else:
+            self._read_file = True
+        self._kept_any.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.write()
+                if self._read_file:
+                    await self.write_file()
+            except AWAY as error:
+                log.debug("begins of calls wait: %s", type(error).__name__)
+                await asyncio.sleep(TRY_AGAIN_EVERY)
+                continue
+            await self._kept_any.wait()
+            await asyncio.sleep(WRITE_EVERY)
+
+    async def close(self) -> None:
+        """What PostgreSQL takes now need not wait for the next start."""
+        with suppress(*AWAY):
+            async with asyncio.timeout(CLOSING):
+                await self.write()
+            if self._file is not None and not (self._kept or self._read_file):
+                self._file.replace([])
+        if self._file is not None:
+            self._file.close()
+
+    async def write(self) -> None:
+        """Write what was kept until now into the records. Raises what PostgreSQL does, and then it is all kept on."""
+        if not self._kept:
+            return
+        async with self._writing:
+            left = len(self._kept)
+            while left:
+                batch = list(islice(self._kept, min(left, MOST_AT_ONCE)))
+                async with self._db.connection() as connection:
+                    await self.record(connection, batch)
+                left -= len(batch)
+                for _ in batch:
+                    self._kept.popleft()
+            self._shorten()
+            self._rest()
+
+    def _shorten(self) -> None:
+        """What stays in the file is written again some day, which changes nothing."""
+        if self._file is not None and self._file.size > LONGEST_FILE and not self._read_file:
+            try:
+                self._file.replace(self._kept)
+            except OSError as error:
+                log.error("the file of begun calls cannot be shortened: %s", error.strerror)  # noqa: TRY400 - says it all
+
+    def _rest(self) -> None:
+        if not self._kept and not self._read_file:
+            self._kept_any.clear()
+
+    async def write_file(self) -> int:
+        """Move what the file alone holds into the records; how many calls. Raises what PostgreSQL does."""
+        if self._file is None:
+            return 0
+        async with self._writing:
+            begins, size = await asyncio.to_thread(self._file.read)
+            for start in range(0, len(begins), MOST_AT_ONCE):
+                async with self._db.connection() as connection:
+                    await self.record(connection, begins[start : start + MOST_AT_ONCE])
+            meanwhile, _ = self._file.read(size)
+            self._file.replace(meanwhile)
+            self._kept = deque(meanwhile)
+            self._read_file = False
+            self._rest()
+        if begins:
+            log.info("%d begun calls that had waited in the file are in the records", len(begins))
+        return len(begins)
+
+    async def record(self, connection: asyncpg.Connection, begins: Sequence[Begin]) -> None:
+        """Write them now. Of an attempt that was asked about twice the last one holds."""
+        last = list({begin.id: begin for begin in begins}.values())
+        try:
+            cut = await connection.fetch(queries.WRITE_BEGINS, *zip(*map(_VALUES, last), strict=True))
+        except _NEVER_TAKEN as error:
+            if len(last) > 1:
+                for begin in last:
+                    await self.record(connection, [begin])
+                return
+            log.error("the begin of call %s is no record: %s", last[0].id, type(error).__name__)  # noqa: TRY400 - may hold a number
+            return
+        for row in cut:
+            await connection.execute(NOTIFY_CUT, str(row["binding_id"]))
