@@ -23,7 +23,7 @@ from vns.storage.clock import Clock
 
 log = logging.getLogger(__name__)
 
-READ_EVERY: Final = 0.25  # seconds
+READ_EVERY: Final = 0.5  # seconds
 PATIENCE: Final = 4.0  # seconds that a call is left to the bridge that answered it, and between two looks at it
 LOOKS: Final = 15  # at a call that was decided and has no record: whoever decided may still write one
 BATCH: Final = 500

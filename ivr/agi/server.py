@@ -27,7 +27,7 @@ SILENT = 1  # seconds after which a connection is accepted on which nothing was 
 AT_ONCE = 32  # connections accepted before anything else gets its turn
 READS = 4  # of what is said to an answer, at a time
 PAUSE = 0.5  # seconds without accepting, where no file is left to open
-SEE_OFF_EVERY = 0.1  # seconds between looks at whether answers were taken
+SEE_OFF_EVERY = 0.25  # seconds between looks at whether answers were taken
 DRAIN = 3.0  # seconds for the questions under way when the port closes: longer than any decision may take
 
 _END = b"\n\n"

@@ -18,6 +18,7 @@ import pytest
 from tests.bindings.test_meetings import start_and_wait_until_blocked
 from tests.calls.test_service import attempt, outcome, reason
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
+from tests.waiting import until
 from vns.bindings.rules import Channel, Status
 from vns.calls import begins as module
 from vns.calls.begins import Begin, BeginFile, Begins
@@ -374,8 +375,11 @@ async def test_its_task_writes_what_comes(world: World, calls: Calls, begins: Be
     try:
         for count in (1, 2):
             await calls.begin(attempt(world, vn, COURIER))
-            while len(await records(world)) < count:
-                pass
+
+            async def written(count: int = count) -> bool:
+                return len(await records(world)) == count
+
+            await until(written)
     finally:
         task.cancel()
 
@@ -396,8 +400,11 @@ async def test_its_task_tries_again_when_postgresql_is_back(
         with monkeypatch.context() as gone:
             gone.setattr(world.db, "_take", away)
             await tried.wait()
-        while set(await records(world)) != {begun.call_id}:
-            pass
+
+        async def written() -> bool:
+            return set(await records(world)) == {begun.call_id}
+
+        await until(written)
     finally:
         task.cancel()
 

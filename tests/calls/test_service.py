@@ -12,6 +12,7 @@ from vns.abuse.settings import AbuseSettings
 from vns.abuse.tally import Tally
 from vns.abuse.watch import Watch
 from vns.bindings.rules import CallerId, Channel, Status
+from vns.calls import queries
 from vns.calls.rules import NO_NUMBER, CallOutcome, HangupBy, Result
 from vns.calls.service import Attempt, Begun, Calls
 from vns.errors import InvalidRequest
@@ -276,3 +277,20 @@ async def test_a_call_too_many_is_refused_and_recorded(world: World, redis_url: 
     rows = await stored(world)
     assert [row["result"] for row in rows].count("not_allowed") == 1
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("statement", [queries.LOCK_CONSUMABLE, queries.FINISH, queries.NOTE_ANSWERS])
+async def test_an_end_is_found_by_its_call_and_not_among_all_open_ones(world: World, statement: str) -> None:
+    """Whatever it is given: that is how a bridge has its statements planned."""
+    async with world.db.transaction() as connection:
+        await connection.execute(
+            "insert into calls (id, vn, direction, arrived_at, bridge, channel)"
+            " select uuidv7(), 1, 'none', now(), 'a', 'c' from generate_series(1, 5000)"
+        )
+        await connection.execute("set local plan_cache_mode = force_generic_plan")
+        await connection.execute(f"prepare ending as {statement}")
+        types = "select unnest(parameter_types)::text as name from pg_prepared_statements where name = 'ending'"
+        arguments = ", ".join(f"'{{}}'::{row['name']}" for row in await connection.fetch(types))
+        plan = "\n".join(row[0] for row in await connection.fetch(f"explain execute ending ({arguments})"))
+    assert " on calls " in plan
+    assert "calls_open" not in plan

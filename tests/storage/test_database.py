@@ -223,3 +223,13 @@ async def test_a_connection_at_hand_whose_session_was_ended_is_replaced(
                     continue
     finally:
         await database.close()
+
+
+async def test_statements_are_planned_once_where_that_is_wanted(database_url: str) -> None:
+    for plan_once, mode in ((False, "auto"), (True, "force_generic_plan")):
+        db = await Database.open(database_url, size=1, plan_once=plan_once)
+        try:
+            async with db.connection() as connection:
+                assert await connection.fetchval("show plan_cache_mode") == mode
+        finally:
+            await db.close()

@@ -29,7 +29,7 @@ from vns.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-WRITE_EVERY: Final = 0.1  # seconds
+WRITE_EVERY: Final = 0.25  # seconds
 TRY_AGAIN_EVERY: Final = 0.5  # seconds, while PostgreSQL does not take them
 MOST_AT_ONCE: Final = 500  # rows of one statement
 MOST_IN_MEMORY: Final = 20_000  # begins: what is more waits in the file alone

@@ -69,18 +69,22 @@ with b as (
 LOCK_NUMBER = "select pg_advisory_xact_lock(22094, hashint8($1::bigint))"  # "VN"
 COUNT_OPEN = "select count(*) from calls where vn = $1 and ended_at is null and direction <> 'none' and id <> $2"
 
+# That a call `c`, looked for by its id, has no end. In plain words PostgreSQL would go through the index of all open
+# calls instead, and through what vacuum has not yet taken out of it: every call since.
+_IS_OPEN = "coalesce(c.ended_at, 'infinity') = 'infinity'"
+
 # The bindings that finishing these calls may consume.
-LOCK_CONSUMABLE = """
+LOCK_CONSUMABLE = f"""
 select b.id
   from calls c join bindings b on b.id = c.binding_id
- where c.id = any($1::uuid[]) and c.ended_at is null and b.expire_after_call and b.status = 'active'
+ where c.id = any($1::uuid[]) and {_IS_OPEN} and b.expire_after_call and b.status = 'active'
  order by b.id
    for update of b
 """
 
 # The records of ended calls, each written once: who comes later finds ended_at set and changes nothing. `arrived_at` is
 # the decision's time: one of a bridge that had hung may be later than the end.
-FINISH = """
+FINISH = f"""
 with told as (
     select * from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
                          $7::timestamptz[], $8::integer[], $9::boolean[])
@@ -93,16 +97,16 @@ update calls c
        arrived_at = least(c.arrived_at, t.ringing_at, t.ended_at)
   from (select told.*, b.expire_after_call
           from told join calls k on k.id = told.id left join bindings b on b.id = k.binding_id) t
- where c.id = t.id and c.ended_at is null
+ where c.id = t.id and {_IS_OPEN}
 returning c.id, c.tenant_id, c.binding_id, c.vn, c.result, c.answered_at, c.ended_at, c.billed_seconds,
           coalesce(t.expire_after_call, false) as expire_after_call, c.missed_call_text, c.ringing_at, old.caller
 """
 
 # Calls of bindings that one answered call ends: known before the end, which may never be told.
-NOTE_ANSWERS = """
+NOTE_ANSWERS = f"""
 update calls c set answered_at = t.at
   from unnest($1::uuid[], $2::timestamptz[]) as t (id, at)
- where c.id = t.id and c.ended_at is null and c.answered_at is null
+ where c.id = t.id and {_IS_OPEN} and c.answered_at is null
 """
 
 # Attempts that nobody could be asked about: no bridge or no database was there. They are known from Asterisk alone.

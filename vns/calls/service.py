@@ -34,7 +34,8 @@ from vns.numbering.rules import PhoneNumber, digits_of, mappable
 from vns.routing.decision import refused_after
 from vns.routing.intercept import Interceptor, intercepted
 from vns.routing.rules import Connect, Presented, Question, Reason, Refuse, Target
-from vns.routing.service import Routed, Router, refused
+from vns.routing.service import NOBODY, Routed, Router, is_plain, refused
+from vns.routing.together import FactsTogether
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -88,6 +89,7 @@ class Calls:
         self._clock = clock
         self._watch = watch
         self._interceptor = interceptor
+        self._facts = FactsTogether(db)
         self.begins = begins or Begins(db)
 
     async def begin(self, attempt: Attempt) -> Begun:
@@ -107,8 +109,14 @@ class Calls:
 
     async def _routed(self, attempt: Attempt) -> tuple[Routed, bool]:
         """What was decided, and whether its record is still to be kept."""
+        question, row = attempt.question, None
+        if question.vn is not None and is_plain(question):
+            row = await self._facts.of(question.vn, self._router.pseudonym(question.caller) or NOBODY, question.at)
+        settled = self._router.settled(question, row)
+        if settled is not None and _is_record_alone(attempt, settled):
+            return settled, True
         async with self._db.connection() as connection:
-            routed = await self._router.route(connection, attempt.question, attempt=attempt.call_id)
+            routed = settled or await self._router.route(connection, question, attempt=attempt.call_id, row=row)
             if routed.hook is None:
                 if _is_record_alone(attempt, routed):
                     return routed, True

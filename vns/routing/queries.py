@@ -13,27 +13,25 @@ select exists (select from caller_flags f where f.party = {caller} and f.status 
            and exists (select from seats o where o.vn = q.vn and o.free_at > $3) as others,
        b.id, b.tenant_id, b.mode, b.status, b.ends_at, b.channels, b.caller_id, b.ttl_seconds, b.expire_after_call,
        b.real_number, b.real_index, b.peer_number, b.peer_index, b.vn,
-       p.id is null or n.kind = 'extension' or b.mode in ('per_side', 'group', 'outbound') or b.rules is not null
+       n.vn is null or n.kind = 'extension' or b.mode in ('per_side', 'group', 'outbound') or b.rules is not null
            or p.rules is not null
            or p.has_blocks or b.has_blocks
            or exists (select from intercept_hooks h where h.tenant_id = b.tenant_id) as more
 from {asked}
-left join pools p on p.numbers @> q.vn
 left join numbers n on n.vn = q.vn
+left join pools p on p.id = n.pool_id
 left join seats s on s.vn = q.vn and s.party = {caller} and n.kind = 'shared'
 left join bindings b on b.id = case n.kind when 'exclusive' then n.binding_id else s.binding_id end
 """
 
 FACTS = _FACTS.format(caller="$2", asked="(select $1::bigint as vn) as q")
 
-# The same of many pairs of number and caller, in their order.
-FACTS_OF_MANY = (
-    _FACTS.format(
-        caller="q.caller",
-        asked="unnest($1::bigint[], $2::bytea[]) with ordinality as q (vn, caller, place)",
-    )
-    + "order by q.place"
-)
+# The same of many pairs of number and caller, in their order. `offset 0` keeps PostgreSQL from joining whole tables.
+FACTS_OF_MANY = f"""
+select f.* from unnest($1::bigint[], $2::bytea[]) with ordinality as a (vn, caller, place)
+ cross join lateral ({_FACTS.format(caller="a.caller", asked="(select a.vn) as q")} offset 0) as f
+ order by a.place
+"""
 
 # All that is stored about one number dialled and one caller, in one row.
 # $1 number dialled, $2 caller, $3 now, $4 digits asked for (an extension), $5 and $6 whom a subscriber wants to call,

@@ -51,7 +51,7 @@ _INDEX = 16  # bytes
 
 FactsRow = Mapping[str, Any]
 """A row of queries.FACTS or ALL_FACTS: PostgreSQL's, or the copy of one."""
-MANY = 4  # questions from which on one statement for all is less work than one for each
+MANY = 2  # questions from which on one statement for all is less work than one for each
 
 
 class OnFailure(StrEnum):
@@ -147,18 +147,20 @@ class Router:
         *,
         connect: bool = True,
         attempt: UUID | None = None,
+        row: asyncpg.Record | None = None,
     ) -> Routed:
         """`connect` False explains a decision without its effect, the move of a sliding expiry.
 
         `attempt`: the call itself, which does not count among the calls on its number when it is asked about again.
+        `row`: of queries.FACTS, where that has been asked.
         """
         caller_index = self.pseudonym(question.caller)
-        row = await self._row(connection, question, caller_index, attempt)
+        row = await self._row(connection, question, caller_index, attempt, row)
         return await self._decided(connection, question, caller_index, row, connect=connect)
 
     async def route_many(self, connection: asyncpg.Connection, questions: Sequence[Question]) -> list[Routed]:
         """As `route` for each; the facts that most need are fetched in one statement. They are of the same moment."""
-        plain = [question for question in questions if question.digits is None and question.vn is not None]
+        plain = [question for question in questions if is_plain(question)]
         if len(plain) < MANY:
             return [await self.route(connection, question) for question in questions]
         callers = [self.pseudonym(question.caller) for question in plain]
@@ -190,6 +192,13 @@ class Router:
             await connection.execute(binding_queries.SLIDE, routed.decision.binding_id, question.at)
             return replace(routed, slides=False)
         return routed if connect else replace(routed, slides=False)
+
+    def settled(self, question: Question, row: FactsRow | None) -> Routed | None:
+        """As `route` by a row of queries.FACTS, without a connection. None where that does not suffice."""
+        if row is None or row["more"] or time.monotonic() >= self._ranges_until:
+            return None
+        routed = self._settled(question, self.pseudonym(question.caller), row)
+        return None if routed.slides else routed
 
     def route_copied(self, question: Question, row: Mapping[str, Any]) -> Routed:
         """As `route`, by a row that PostgreSQL answered earlier (vns.routing.copies). Nothing slides by it."""
@@ -242,10 +251,11 @@ class Router:
         question: Question,
         caller_index: bytes | None,
         attempt: UUID | None,
+        row: asyncpg.Record | None,
     ) -> asyncpg.Record | None:
         caller = caller_index or NOBODY
-        if question.digits is None and question.vn is not None:
-            row = await connection.fetchrow(queries.FACTS, question.vn, caller, question.at)
+        if is_plain(question):
+            row = row or await connection.fetchrow(queries.FACTS, question.vn, caller, question.at)
             if row is not None and not row["more"]:
                 return row
         elif question.vn is None and caller_index is None:
@@ -318,6 +328,11 @@ class Router:
 
     def _is_virtual(self, key: int) -> bool:
         return any(first <= key <= last for first, last in self._ranges)
+
+
+def is_plain(question: Question) -> bool:
+    """Whether queries.FACTS may suffice for it."""
+    return question.digits is None and question.vn is not None
 
 
 def hook_context(tenant_id: UUID) -> bytes:

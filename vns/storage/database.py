@@ -53,8 +53,14 @@ class Database:
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, *, size: int = 8, statement_timeout: float = STATEMENT_TIMEOUT) -> Self:
+    async def open(
+        cls, url: str, *, size: int = 8, statement_timeout: float = STATEMENT_TIMEOUT, plan_once: bool = False
+    ) -> Self:
         """`size`: most connections at a time; `statement_timeout` in seconds.
+
+        `plan_once`: for a process whose statements are few and are best carried out in one way whatever they are given.
+        For an array of three PostgreSQL expects less work than for any array, so it would plan anew each time, which
+        takes longer than the work. Lists with filters that may be left out need plans of their own.
 
         Raises Unavailable when PostgreSQL does not answer.
         """
@@ -67,7 +73,12 @@ class Database:
                 command_timeout=statement_timeout,
                 init=_prepare_connection,
                 reset=_nothing_to_undo,
-                server_settings={"application_name": "vns", "timezone": "UTC", "jit": "off"},
+                server_settings={
+                    "application_name": "vns",
+                    "timezone": "UTC",
+                    "jit": "off",
+                    "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
+                },
             )
         except _GONE as error:
             raise Unavailable("PostgreSQL does not answer") from error
