@@ -13,7 +13,7 @@ import psutil
 
 FROM: Final = 0.7  # busy share of all processors from which on questions gather
 FULLY: Final = 0.85  # and from which on for as long as they ever do
-LONGEST: Final = 0.03  # seconds. The kernel acknowledges half a question by itself after 0.04 (ivr.agi.server)
+LONGEST: Final = 0.01  # seconds. The kernel acknowledges half a question by itself after 0.04 (ivr.agi.server)
 LOOK_EVERY: Final = 0.5  # seconds
 
 

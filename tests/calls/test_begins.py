@@ -237,15 +237,23 @@ async def test_of_one_batch_the_last_answer_holds(world: World, calls: Calls, be
     assert (row["result"], row["direction"], row["to_masked"]) == ("ended", "none", None)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"direction": "sideways"}, "CheckViolationError"),
+        ({"from_masked": "010\0"}, "CharacterNotInRepertoireError"),
+        ({"from_masked": "010\ud800"}, "DataError"),
+    ],
+)
 async def test_one_that_is_no_record_holds_up_no_other(
-    world: World, calls: Calls, begins: Begins, caplog: pytest.LogCaptureFixture
+    world: World, calls: Calls, begins: Begins, caplog: pytest.LogCaptureFixture, wrong: dict[str, str], why: str
 ) -> None:
-    bad = a_begin(direction="sideways")
+    bad = a_begin(**wrong)
     begins.append(bad)
     begun = await calls.begin(attempt(world, digits_of((await world.allocate()).vn), COURIER))
     await begins.write()
     assert set(await records(world)) == {begun.call_id}
-    assert f"{bad.id} is no record: CheckViolationError" in caplog.text
+    assert f"{bad.id} is no record: {why}" in caplog.text
     await begins.write()
     assert set(await records(world)) == {begun.call_id}
 

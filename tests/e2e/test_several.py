@@ -212,7 +212,7 @@ def _listens(process_id: int, port: int) -> bool:
 
 
 async def begun(installation: Installation, count: int) -> None:
-    """Until that many calls were asked about."""
+    """Until that many calls have their records."""
     async with asyncio.timeout(60), installation.world.db.connection() as connection:
         while await connection.fetchval("select count(*) from calls") < count:  # noqa: ASYNC110 - rows send no signal
             await asyncio.sleep(0.05)
@@ -269,6 +269,7 @@ async def test_an_asterisk_that_was_killed_takes_no_other_asterisks_calls_along(
             installation.talking(number, COURIER, "north") as courier,
             installation.talking(number, STRANGER, "south"),
         ):
+            await begun(installation, 2)
             south.process.kill()
             south.process.wait(timeout=60)
             bridge = platform.bridges["a"]

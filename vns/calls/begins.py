@@ -39,7 +39,8 @@ LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a recor
 AWAY: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """Everything that may come out of a connection that PostgreSQL has left."""
 
-_NEVER_TAKEN = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+# By PostgreSQL, or by asyncpg, which does not even send it.
+_NEVER_TAKEN = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from vns.storage.revocation import CLOSED_AT, LOOK_EVERY, OPEN, REOPENED_AFTER, 
 log = logging.getLogger(__name__)
 
 ANYBODY: Final = b"*"  # the field of an exclusive number's copy that holds for every caller
-FLUSH_EVERY: Final = 0.1  # seconds
+FLUSH_EVERY: Final = 0.5  # seconds
 FORGETS_EVERY: Final = timedelta(seconds=30)  # between looks at whether Redis keeps things on disk
 MOST_WAITING: Final = 10_000  # calls whose copies wait for Redis; the oldest are given up
 KEPT_ANEW: Final = timedelta(seconds=20)  # within which the same row is not kept once more for the next call
