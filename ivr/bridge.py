@@ -180,7 +180,7 @@ async def _database(core: Settings) -> Database:
     pause = FIRST_PAUSE
     while True:
         try:
-            return await Database.open(core.database_url, size=core.database_pool_size, plan_once=True)
+            return await Database.open(core.database_url, size=core.database_pool_size, by_key=True)
         except Unavailable:
             log.warning("PostgreSQL does not answer yet")
             await asyncio.sleep(pause)

@@ -19,6 +19,7 @@ from tests.bindings.test_meetings import start_and_wait_until_blocked
 from tests.calls.test_service import attempt, outcome, reason
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
 from tests.waiting import until
+from vns.bindings.life import cut_calls, end_live, mark_to_cut
 from vns.bindings.rules import Channel, Status
 from vns.calls import begins as module
 from vns.calls.begins import Begin, BeginFile, Begins
@@ -194,16 +195,56 @@ async def test_a_refused_call_is_not_cut(world: World, calls: Calls, begins: Beg
     assert [one.id for one in await calls.to_terminate()] == [connected.call_id]
 
 
-async def test_a_release_either_sees_the_call_or_is_seen(world: World, calls: Calls, begins: Begins) -> None:
-    """The begin waits for the release that is under way, and then knows what that wanted."""
+async def test_a_release_under_way_neither_holds_the_record_up_nor_misses_the_call(
+    world: World, calls: Calls, begins: Begins
+) -> None:
+    """Neither sees the other's work before both are done."""
     binding = await world.allocate()
     begun = await calls.begin(attempt(world, digits_of(binding.vn), COURIER))
     async with world.db.transaction() as connection:
-        await connection.execute("update bindings set cut_calls_at = now() where id = $1", binding.id)
-        pending = await start_and_wait_until_blocked(world, begins.write())
-        assert not pending.done()
-    await pending
+        now = world.clock.now()
+        await mark_to_cut(connection, [binding.id], now)
+        await end_live(connection, [binding.id], Status.RELEASED, now, "test")
+        await cut_calls(connection, [binding.id], now)
+        await begins.write()
+    row = (await records(world))[begun.call_id]
+    assert row["terminate_requested_at"] is None
     assert [one.id for one in await calls.to_terminate()] == [begun.call_id]
+
+
+async def test_what_a_bridge_that_had_hung_decides_after_the_end_changes_nothing(
+    world: World, calls: Calls, another: Calls, begins: Begins
+) -> None:
+    """Bridge b was asked in its place, connected the call, and it has ended."""
+    binding = await world.allocate(expire_after_call=True)
+    vn, call_id = digits_of(binding.vn), uuid4()
+    await another.begin(attempt(world, vn, COURIER, call_id=call_id, bridge="b"))
+    assert await another.finish([outcome(world, call_id, bridge="b")]) == 1
+    before = await records(world)
+    world.clock.move(seconds=5)
+    late = await calls.begin(attempt(world, vn, COURIER, call_id=call_id, bridge="a"))
+    assert reason(late) is Reason.ENDED
+    await begins.write()
+    assert await records(world) == before
+
+
+async def test_of_two_answers_the_later_holds_also_where_the_end_came_first(
+    world: World, calls: Calls, another: Calls, begins: Begins
+) -> None:
+    binding = await world.allocate()
+    vn, call_id = digits_of(binding.vn), uuid4()
+    arrived = world.clock.now() - timedelta(seconds=1)
+    await calls.begin(attempt(world, vn, COURIER, call_id=call_id, bridge="a"))
+    world.clock.move(seconds=3)
+    await another.begin(attempt(world, vn, COURIER, call_id=call_id, bridge="b"))
+    world.clock.move(seconds=20)
+    third = Calls(world.db, world.router, world.clock)
+    ended = outcome(world, call_id, bridge="b", vn=binding.vn, arrived_at=arrived)
+    assert await third.finish([ended]) == 1
+    await another.begins.write_file()
+    await begins.write()
+    [row] = (await records(world)).values()
+    assert (row["bridge"], row["direction"], row["result"]) == ("b", "to_real", "answered")
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
@@ -484,6 +525,16 @@ def test_a_line_that_was_cut_is_passed_over(tmp_path: Path, caplog: pytest.LogCa
     assert file.read(size) == ([], 0)
     with pytest.raises(ValueError, match="begin of a call"):
         Begin.parse("{}")
+
+
+def test_half_a_line_does_not_take_the_next_one_along(tmp_path: Path) -> None:
+    path, begin = tmp_path / NAME, a_begin()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(a_begin().line()[:50])
+    file = BeginFile(path)
+    file.append(begin)
+    file.close()
+    assert file.read()[0] == [begin]
 
 
 KEEPS_UNTIL_KILLED = """

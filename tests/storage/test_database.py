@@ -226,10 +226,12 @@ async def test_a_connection_at_hand_whose_session_was_ended_is_replaced(
 
 
 async def test_statements_are_planned_once_where_that_is_wanted(database_url: str) -> None:
-    for plan_once, mode in ((False, "auto"), (True, "force_generic_plan")):
-        db = await Database.open(database_url, size=1, plan_once=plan_once)
+    for by_key, mode, whole in ((False, "auto", "on"), (True, "force_generic_plan", "off")):
+        db = await Database.open(database_url, size=1, by_key=by_key)
         try:
             async with db.connection() as connection:
                 assert await connection.fetchval("show plan_cache_mode") == mode
+                for way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+                    assert await connection.fetchval(f"show {way}") == whole
         finally:
             await db.close()

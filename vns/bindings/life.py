@@ -42,9 +42,16 @@ async def consume(connection: asyncpg.Connection, binding_id: UUID, now: datetim
     return bool(await end_live(connection, [binding_id], Status.CONSUMED, now, actor))
 
 
+async def mark_to_cut(connection: asyncpg.Connection, ids: Sequence[UUID], now: datetime) -> None:
+    """That calls of these bindings are to be cut, also those that have begun and have no record yet.
+
+    To be called before anything else locks bindings: it locks all of them, in their order.
+    """
+    await connection.execute(queries.MARK_BINDINGS_TO_CUT, list(ids), now)
+
+
 async def cut_calls(connection: asyncpg.Connection, ids: Sequence[UUID], now: datetime) -> None:
     """Have the bridges hang up the open calls of these bindings, once the transaction is committed."""
-    await connection.execute(queries.MARK_BINDINGS_TO_CUT, list(ids), now)
     rows = await connection.fetch(queries.MARK_CALLS_TO_CUT, list(ids), now)
     for binding_id in {row["binding_id"] for row in rows}:
         await connection.execute(queries.NOTIFY_CUT, str(binding_id))

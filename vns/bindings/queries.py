@@ -268,7 +268,7 @@ select {_READ} from ended
 
 SELECT_PAGE = f"select {_READ} from bindings where "
 
-# For calls that have begun and have no record yet. Bindings before calls, as whoever writes or ends a call locks them.
+# For calls that have begun and have no record yet. Bindings before calls, as whoever ends a call locks them.
 MARK_BINDINGS_TO_CUT = """
 update bindings b set cut_calls_at = $2
   from (select id from bindings where id = any($1::uuid[]) and cut_calls_at is null order by id for update) as m

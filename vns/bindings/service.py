@@ -14,7 +14,7 @@ from vns.bindings import queries
 from vns.bindings.allocation import AnswerJustStored, Batch, Item, Render
 from vns.bindings.change import Changer
 from vns.bindings.collector import Collector
-from vns.bindings.life import cut_calls, end_live
+from vns.bindings.life import cut_calls, end_live, mark_to_cut
 from vns.bindings.numbers import NumberJustNamed
 from vns.bindings.records import binding_of, end_shown
 from vns.bindings.rules import (
@@ -232,6 +232,8 @@ class Bindings:
             row = await connection.fetchrow(queries.SELECT_ONE, binding_id, principal.tenant_id)
             if row is None:
                 raise NotFound("no such binding")
+            if terminate_calls:
+                await mark_to_cut(connection, [binding_id], now)
             for ended in await end_live(connection, [binding_id], Status.RELEASED, now, principal.actor):
                 row = ended
             if terminate_calls:
@@ -269,6 +271,8 @@ class Bindings:
             just_ended.clear()
             live = await _live_matches(connection, principal.tenant_id, ids, references, virtual_numbers, now)
             everything = sorted({binding_id for found in live.values() for binding_id in found})
+            if terminate_calls:
+                await mark_to_cut(connection, everything, now)
             await end_live(connection, everything, Status.RELEASED, now, principal.actor)
             if terminate_calls:
                 await cut_calls(connection, everything, now)

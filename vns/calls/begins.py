@@ -1,7 +1,7 @@
 """Begins of calls on their way into the records.
 
 A caller does not wait for PostgreSQL to have written that the call has begun. The begin is appended to a file of the
-bridge's own before anybody is connected, and moves into the records with others', a tenth of a second later. While
+bridge's own before anybody is connected, and moves into the records with others', a moment later. While
 PostgreSQL is away, or after the bridge was killed, it waits in the file.
 """
 
@@ -33,7 +33,7 @@ WRITE_EVERY: Final = 0.25  # seconds
 TRY_AGAIN_EVERY: Final = 0.5  # seconds, while PostgreSQL does not take them
 MOST_AT_ONCE: Final = 500  # rows of one statement
 MOST_IN_MEMORY: Final = 20_000  # begins: what is more waits in the file alone
-CLOSING: Final = 2.0  # seconds
+CLOSING: Final = 0.5  # seconds
 LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a record is taken out
 
 AWAY: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -115,8 +115,11 @@ class BeginFile:
     def append(self, begin: Begin) -> None:
         """Raises OSError, and then nothing of it is in the file."""
         if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             self._size = os.fstat(self._descriptor).st_size
+            if self._size and os.pread(self._descriptor, 1, self._size - 1) != b"\n":
+                # A machine that crashed left half a line: the next one is not to be lost with it.
+                self._size += os.write(self._descriptor, b"\n")
         line = (begin.line() + "\n").encode()
         written = os.write(self._descriptor, line)
         if written < len(line):

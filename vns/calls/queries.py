@@ -2,9 +2,11 @@
 
 # Begins of calls: connected, refused, or asked for digits (`in_progress` until then). The same attempt may be asked
 # about twice (the first bridge answered too late, or there were digits to collect): the last answer holds, also where
-# an earlier one comes to be written later. A call that has ended meanwhile keeps its end.
-# Whoever released the binding in between could not see the call, and may have wanted it cut. The shared lock orders the
-# two: either the release sees this call and marks it, or this statement sees the mark on the binding.
+# an earlier one comes to be written later. A call that has ended meanwhile keeps its end, and what was answered after
+# that (by a bridge that had hung) was heard by nobody.
+# Whoever released the binding in between could not see the call, and may have wanted it cut: that is left on the
+# binding. No lock is waited for: one that somebody holds for long would hold up the records of all calls. Of a release
+# that commits in the same moment TO_TERMINATE knows.
 WRITE_BEGINS = """
 with told as (
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::text[],
@@ -12,27 +14,26 @@ with told as (
                          $14::smallint[], $15::boolean[], $16::bytea[], $17::boolean[])
         as t (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked, arrived_at,
               bridge, channel, result, cause, missed_call_text, caller, from_copy)
-), live as (
-    select b.id, b.cut_calls_at from bindings b
-     where b.id in (select binding_id from told where direction in ('to_real', 'to_peer'))
-     order by b.id
-       for share of b
 ), written as (
     insert into calls (id, tenant_id, binding_id, vn, direction, from_index, from_masked, to_index, to_masked,
                        arrived_at, bridge, channel, result, cause, missed_call_text, caller, from_copy,
                        terminate_requested_at)
-    select t.*, l.cut_calls_at
-      from told t left join live l on l.id = t.binding_id and t.direction in ('to_real', 'to_peer')
+    select t.*, b.cut_calls_at
+      from told t left join bindings b on b.id = t.binding_id and t.direction in ('to_real', 'to_peer')
+     order by t.id
     on conflict (id) do update
        set tenant_id = excluded.tenant_id, binding_id = excluded.binding_id, direction = excluded.direction,
            from_index = excluded.from_index, from_masked = excluded.from_masked, to_index = excluded.to_index,
            to_masked = excluded.to_masked, bridge = excluded.bridge, from_copy = excluded.from_copy,
            missed_call_text = excluded.missed_call_text,
+           arrived_at = case when calls.ended_at is null then calls.arrived_at
+                             else least(excluded.arrived_at, calls.ringing_at, calls.ended_at) end,
            result = case when calls.ended_at is null then excluded.result else calls.result end,
            cause = case when calls.ended_at is null then excluded.cause else calls.cause end,
            caller = case when calls.ended_at is null then excluded.caller end,
            terminate_requested_at = coalesce(calls.terminate_requested_at, excluded.terminate_requested_at)
-     where calls.bridge = excluded.bridge or calls.arrived_at < excluded.arrived_at
+     where (calls.ended_at is null or excluded.arrived_at <= calls.ended_at)
+       and (calls.bridge = excluded.bridge or calls.arrived_at < excluded.arrived_at)
     returning binding_id, terminate_requested_at is not null and ended_at is null as cut
 )
 select distinct binding_id from written where cut
@@ -70,14 +71,15 @@ LOCK_NUMBER = "select pg_advisory_xact_lock(22094, hashint8($1::bigint))"  # "VN
 COUNT_OPEN = "select count(*) from calls where vn = $1 and ended_at is null and direction <> 'none' and id <> $2"
 
 # That a call `c`, looked for by its id, has no end. In plain words PostgreSQL would go through the index of all open
-# calls instead, and through what vacuum has not yet taken out of it: every call since.
+# calls instead, and through what vacuum has not yet taken out of it: every call since. `is true` does the same for the
+# live ones among bindings.
 _IS_OPEN = "coalesce(c.ended_at, 'infinity') = 'infinity'"
 
 # The bindings that finishing these calls may consume.
 LOCK_CONSUMABLE = f"""
-select b.id
-  from calls c join bindings b on b.id = c.binding_id
- where c.id = any($1::uuid[]) and {_IS_OPEN} and b.expire_after_call and b.status = 'active'
+select b.id from bindings b
+ where b.id = any (array(select c.binding_id from calls c where c.id = any($1::uuid[]) and {_IS_OPEN}))
+   and (b.expire_after_call and b.status = 'active') is true
  order by b.id
    for update of b
 """
@@ -136,7 +138,18 @@ select t.id, c.id is not null as known
 
 OPEN_SINCE = "select id, channel, arrived_at from calls where ended_at is null and arrived_at < $1 order by arrived_at"
 
-TO_TERMINATE = "select id, channel from calls where ended_at is null and terminate_requested_at is not null"
+# Calls to cut. Those of bindings that were released since $1 with that wish are looked for, too: when their begin was
+# written, the release may have been under way.
+TO_TERMINATE = f"""
+select id, channel from calls where ended_at is null and terminate_requested_at is not null
+union
+select o.id, o.channel
+  from bindings b
+ cross join lateral (select c.id, c.channel from calls c
+                      where c.binding_id = b.id and {_IS_OPEN} and c.direction in ('to_real', 'to_peer')
+                     offset 0) as o
+ where b.cut_calls_at > $1
+"""
 
 LIST = """
 select id, binding_id, vn, direction, from_masked, to_masked, result, cause, hangup_by, arrived_at, ringing_at,

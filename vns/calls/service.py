@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -41,6 +41,8 @@ from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.pages import HistoryQuery, Page, history_page
 from vns.storage.traffic import HourCount, hourly
+
+LOOKED_BACK = timedelta(minutes=10)  # at releases, for calls that got their records at the same moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +305,7 @@ class Calls:
     async def to_terminate(self) -> list[OpenCall]:
         """Open calls that a release wants cut."""
         async with self._db.connection() as connection:
-            rows = await connection.fetch(queries.TO_TERMINATE)
+            rows = await connection.fetch(queries.TO_TERMINATE, self._clock.now() - LOOKED_BACK)
         return [OpenCall(id=row["id"], channel=row["channel"]) for row in rows]
 
     async def list(self, principal: Principal, query: HistoryQuery | None = None) -> Page[Call]:

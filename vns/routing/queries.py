@@ -108,7 +108,8 @@ left join intercept_hooks h on h.tenant_id = b.tenant_id
 NEWEST_SEATS = """
 with newest as (select id, vn, mode, status from bindings order by id desc limit $1)
 select n.vn, s.party
-  from newest n left join seats s on s.vn = n.vn and s.binding_id = n.id
+  from newest n
+  left join lateral (select o.party from seats o where o.binding_id = n.id and o.vn = n.vn offset 0) s on true
  where n.status = 'active' and n.mode in ('one_way', 'bidirectional')
 """
 

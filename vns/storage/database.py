@@ -41,6 +41,19 @@ _WENT_AWAY = (
     asyncpg.CrashShutdownError,
 )
 
+_SESSION = {"application_name": "vns", "timezone": "UTC", "jit": "off"}
+
+# Each statement is planned once on each connection, whatever it is given. For an array of three PostgreSQL expects less
+# work than for any array, and would plan anew each time, which takes longer than the work. A plan from the first hour
+# must do for the first million rows, too: PostgreSQL may not take a table for small enough to be read whole, which is
+# what it would do as long as it is empty. Lists with filters that may be left out need plans of their own.
+_BY_KEY = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
 
 class Database:
     """Owns one asyncpg pool. Open it with `await Database.open(url)`, end it with `close()`."""
@@ -54,13 +67,11 @@ class Database:
 
     @classmethod
     async def open(
-        cls, url: str, *, size: int = 8, statement_timeout: float = STATEMENT_TIMEOUT, plan_once: bool = False
+        cls, url: str, *, size: int = 8, statement_timeout: float = STATEMENT_TIMEOUT, by_key: bool = False
     ) -> Self:
         """`size`: most connections at a time; `statement_timeout` in seconds.
 
-        `plan_once`: for a process whose statements are few and are best carried out in one way whatever they are given.
-        For an array of three PostgreSQL expects less work than for any array, so it would plan anew each time, which
-        takes longer than the work. Lists with filters that may be left out need plans of their own.
+        `by_key`: for a process whose statements are few and look up everything by key, see _BY_KEY.
 
         Raises Unavailable when PostgreSQL does not answer.
         """
@@ -73,12 +84,7 @@ class Database:
                 command_timeout=statement_timeout,
                 init=_prepare_connection,
                 reset=_nothing_to_undo,
-                server_settings={
-                    "application_name": "vns",
-                    "timezone": "UTC",
-                    "jit": "off",
-                    "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
-                },
+                server_settings={**_SESSION, **(_BY_KEY if by_key else {})},
             )
         except _GONE as error:
             raise Unavailable("PostgreSQL does not answer") from error

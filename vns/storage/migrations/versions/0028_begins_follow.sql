@@ -1,7 +1,7 @@
 -- When a release wanted the calls of the binding cut: the begin of one may be written only afterwards.
--- The masks of parties were for whoever writes such a begin without the key; whoever decided has them.
 
-alter table bindings
-    add column cut_calls_at timestamptz,
-    drop column real_masked,
-    drop column peer_masked;
+alter table bindings add column cut_calls_at timestamptz;
+create index bindings_to_cut on bindings (cut_calls_at) where cut_calls_at is not null;
+
+-- real_masked and peer_masked (0025) are not used any more. They stay for a while: processes of the version before this
+-- one, which still run while the schema is being upgraded, name them in every allocation and every question.
