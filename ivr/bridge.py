@@ -81,7 +81,7 @@ async def running(
     recording: RecordingSettings | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Bridge]:
-    """Start everything; on leaving, end it. Raises OSError when the port is taken.
+    """Start everything; on leaving, end it. Raises OSError when the port is taken, or the file of begins is no file.
 
     The question port opens once the database answers: until then Asterisk asks the next bridge at once.
     """
@@ -97,6 +97,7 @@ async def running(
         interceptor = await closing.enter_async_context(HttpInterceptor())
         begins = Begins(db, BeginFile(ivr.standby_dir / f"{name}.jsonl"))
         closing.push_async_callback(begins.close)
+        await begins.own_file()
         calls = Calls(db, router, clock, watch, interceptor, begins)
         store = CopyStore(core.redis_url)
         closing.push_async_callback(store.close)

@@ -1,7 +1,6 @@
 """The line that Asterisk's hang-up handler writes about each call: what it holds, and where to find it afterwards.
 
-The same line comes as an event over the manager interface and stands in `<day>.csv` (UTC) of the records folder. The
-event is quick, the file is sure. Beside them the file holds notes that a call was answered.
+It stands in `<day>.csv` (UTC) of the records folder. Beside such lines the file holds notes that a call was answered.
 """
 
 from dataclasses import dataclass

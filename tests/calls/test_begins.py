@@ -527,6 +527,26 @@ def test_a_line_that_was_cut_is_passed_over(tmp_path: Path, caplog: pytest.LogCa
         Begin.parse("{}")
 
 
+async def test_a_file_is_one_process_s_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "OWN_EVERY", 0)
+    leaving, coming = (Begins(world.db, BeginFile(tmp_path / NAME)) for _ in range(2))
+    await leaving.own_file()
+    await leaving.own_file()
+    owning = asyncio.create_task(coming.own_file())
+
+    async def told() -> bool:
+        return "not ended yet" in caplog.text
+
+    await until(told)
+    assert not owning.done()
+    await leaving.close()
+    await owning
+    assert caplog.text.count("not ended yet") == 1
+    await coming.close()
+
+
 def test_half_a_line_does_not_take_the_next_one_along(tmp_path: Path) -> None:
     path, begin = tmp_path / NAME, a_begin()
     path.parent.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ PostgreSQL is away, or after the bridge was killed, it waits in the file.
 """
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -33,6 +34,7 @@ WRITE_EVERY: Final = 0.25  # seconds
 TRY_AGAIN_EVERY: Final = 0.5  # seconds, while PostgreSQL does not take them
 MOST_AT_ONCE: Final = 500  # rows of one statement
 MOST_IN_MEMORY: Final = 20_000  # begins: what is more waits in the file alone
+OWN_EVERY: Final = 0.1  # seconds, while another process has the file
 CLOSING: Final = 0.5  # seconds
 LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a record is taken out
 
@@ -105,7 +107,19 @@ class BeginFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._descriptor: int | None = None
+        self._lock: int | None = None
         self._size = 0  # bytes
+
+    def own(self) -> None:
+        """Until `close`, nobody else's. Raises BlockingIOError while another process has it, OSError."""
+        if self._lock is None:
+            lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BaseException:
+                os.close(lock)
+                raise
+            self._lock = lock
 
     @property
     def size(self) -> int:
@@ -153,9 +167,15 @@ class BeginFile:
             beside.replace(self._path)
         else:
             self._path.unlink(missing_ok=True)
-        self.close()
+        self._forget_descriptor()
 
     def close(self) -> None:
+        self._forget_descriptor()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _forget_descriptor(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -172,6 +192,20 @@ class Begins:
         self._kept_any = asyncio.Event()
         self._read_file = file is not None  # it may hold more than is kept here: of an earlier life, to begin with
         self._writing = asyncio.Lock()
+
+    async def own_file(self) -> None:
+        """Wait until the file is this process's alone: one of the same name may still be leaving. Raises OSError."""
+        told = False
+        while self._file is not None:
+            try:
+                self._file.own()
+            except BlockingIOError:
+                if not told:
+                    log.warning("another bridge of this name has not ended yet: waiting for it")
+                    told = True
+                await asyncio.sleep(OWN_EVERY)
+            else:
+                return
 
     async def keep(self, begin: Begin) -> None:
         """Once this returns, the call will have its record. Raises Unavailable where nothing takes it."""
