@@ -81,7 +81,7 @@ async def running(
     recording: RecordingSettings | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Bridge]:
-    """Start everything; on leaving, end it. Raises OSError when the port is taken, or the file of begins is no file.
+    """Start everything; on leaving, end it. Raises OSError when the port is taken, or the name.
 
     The question port opens once the database answers: until then Asterisk asks the next bridge at once.
     """

@@ -1,36 +1,28 @@
 """Begins of calls are kept in a bridge's own file, and become records together; nothing of one is lost on the way."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from textwrap import dedent
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from tests.bindings.test_meetings import start_and_wait_until_blocked
+from tests.calls.begin_parts import NAME, a_begin, lines, records
 from tests.calls.test_service import attempt, outcome, reason
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
 from tests.waiting import until
 from vns.bindings.life import cut_calls, end_live, mark_to_cut
 from vns.bindings.rules import Channel, Status
 from vns.calls import begins as module
-from vns.calls.begins import Begin, BeginFile, Begins
+from vns.calls.begins import BeginFile, Begins
 from vns.calls.service import Calls
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of
 from vns.pools.rules import Service
 from vns.routing.rules import Connect, Reason
 from vns.rulebook.documents import checked
-
-NAME = "begins/a.jsonl"
 
 
 @pytest.fixture
@@ -50,37 +42,6 @@ def calls(world: World, begins: Begins) -> Calls:
 def another(world: World, tmp_path: Path) -> Calls:
     """Another bridge's, with a file of its own."""
     return Calls(world.db, world.router, world.clock, begins=Begins(world.db, BeginFile(tmp_path / "begins/b.jsonl")))
-
-
-async def records(world: World) -> dict[UUID, dict[str, Any]]:
-    async with world.db.connection() as connection:
-        return {row["id"]: dict(row) for row in await connection.fetch("select * from calls")}
-
-
-def lines(tmp_path: Path) -> list[Begin]:
-    path = tmp_path / NAME
-    return [Begin.parse(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def a_begin(**fields: object) -> Begin:
-    values: dict[str, Any] = {
-        "id": uuid4(),
-        "tenant_id": None,
-        "binding_id": None,
-        "vn": 50410000000,
-        "direction": "none",
-        "from_index": None,
-        "from_masked": None,
-        "to_index": None,
-        "to_masked": None,
-        "arrived_at": datetime(2026, 11, 28, 1, 2, 3, 456789, UTC),
-        "bridge": "a",
-        "channel": "vns-1",
-        "result": "ended",
-        "cause": 22,
-        "from_copy": False,
-    }
-    return Begin(**{**values, **fields})
 
 
 async def test_a_call_is_answered_before_it_has_a_record(
@@ -326,19 +287,6 @@ async def test_a_file_that_takes_nothing_makes_the_caller_wait_for_postgresql(
     assert "cannot be written down" in caplog.text
 
 
-async def test_a_line_that_found_no_room_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, whole = BeginFile(tmp_path / NAME), os.write
-    first, second, third = a_begin(), a_begin(), a_begin()
-    file.append(first)
-    with monkeypatch.context() as full:
-        full.setattr(os, "write", lambda descriptor, data: whole(descriptor, data[:20]))
-        with pytest.raises(OSError, match="no room"):
-            file.append(second)
-    file.append(third)
-    assert lines(tmp_path) == [first, third]
-    file.close()
-
-
 async def test_what_a_killed_bridge_had_kept_is_written_by_the_next(world: World, calls: Calls, tmp_path: Path) -> None:
     vn = digits_of((await world.pair()).vn)
     kept = [(await calls.begin(attempt(world, vn, caller))).call_id for caller in (COURIER, STRANGER)]
@@ -484,116 +432,6 @@ async def test_a_connected_call_keeps_its_binding(world: World, calls: Calls, be
     await begins.write()
     [row] = (await records(world)).values()
     assert (row["binding_id"], row["result"], row["terminate_requested_at"]) == (binding.id, "in_progress", None)
-
-
-def test_a_line_says_all_of_it(tmp_path: Path) -> None:
-    full = a_begin(
-        tenant_id=uuid4(),
-        binding_id=uuid4(),
-        from_index=b"\x00" * 16,
-        from_masked="010-****-4444",
-        to_index=b"\xff" * 16,
-        to_masked="010-****-2222",
-        caller=b"sealed",
-        missed_call_text=True,
-        result="in_progress",
-        cause=None,
-        from_copy=True,
-    )
-    for begin in (full, a_begin()):
-        assert Begin.parse(begin.line()) == begin
-        assert "\n" not in begin.line()
-    assert (replace(full, result="busy").line() == full.line()) is False
-
-
-def test_a_line_of_an_older_version_is_read() -> None:
-    """They held what copies had connected alone."""
-    older = json.loads(a_begin(direction="to_real", result="in_progress", cause=None).line())
-    for name in ("result", "cause", "missed_call_text", "caller", "from_copy"):
-        del older[name]
-    begin = Begin.parse(json.dumps(older))
-    assert (begin.result, begin.direction, begin.from_copy, begin.caller) == ("in_progress", "to_real", True, None)
-
-
-def test_a_line_that_was_cut_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = BeginFile(tmp_path / NAME)
-    whole = a_begin().line()
-    (tmp_path / NAME).write_text('{"id": "x"}\n{"id"\n' + json.dumps([1]) + f"\n{whole}\n" + whole[:50])
-    begins, size = file.read()
-    assert [begin.line() for begin in begins] == [whole]
-    assert caplog.text.count("not written down whole") == 3
-    assert file.read(size) == ([], 0)
-    with pytest.raises(ValueError, match="begin of a call"):
-        Begin.parse("{}")
-
-
-async def test_a_file_is_one_process_s_alone(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(module, "OWN_EVERY", 0)
-    leaving, coming = (Begins(world.db, BeginFile(tmp_path / NAME)) for _ in range(2))
-    await leaving.own_file()
-    await leaving.own_file()
-    owning = asyncio.create_task(coming.own_file())
-
-    async def told() -> bool:
-        return "not ended yet" in caplog.text
-
-    await until(told)
-    assert not owning.done()
-    await leaving.close()
-    await owning
-    assert caplog.text.count("not ended yet") == 1
-    await coming.close()
-
-
-def test_half_a_line_does_not_take_the_next_one_along(tmp_path: Path) -> None:
-    path, begin = tmp_path / NAME, a_begin()
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(a_begin().line()[:50])
-    file = BeginFile(path)
-    file.append(begin)
-    file.close()
-    assert file.read()[0] == [begin]
-
-
-KEEPS_UNTIL_KILLED = """
-    import sys
-    from dataclasses import replace
-    from pathlib import Path
-    from uuid import uuid4
-    from vns.calls.begins import Begin, BeginFile
-
-    file, begin = BeginFile(Path(sys.argv[1])), Begin.parse(sys.argv[2])
-    while True:
-        one = replace(begin, id=uuid4())
-        file.append(one)
-        print(one.id, flush=True)
-"""
-
-
-def keep_until_killed(path: Path) -> set[UUID]:
-    """What was said to be kept."""
-    said: set[UUID] = set()
-    for _ in range(5):
-        with subprocess.Popen(
-            [sys.executable, "-c", dedent(KEEPS_UNTIL_KILLED), str(path), a_begin().line()],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            said.update(UUID(process.stdout.readline().strip()) for _ in range(50))
-            process.kill()
-            said.update(UUID(line) for line in process.stdout.read().splitlines() if len(line) == 36)
-    return said
-
-
-async def test_what_was_kept_before_a_kill_is_in_the_file(world: World, tmp_path: Path) -> None:
-    """kill -9 between any two steps."""
-    said = await asyncio.to_thread(keep_until_killed, tmp_path / NAME)
-    await Begins(world.db, BeginFile(tmp_path / NAME)).write_file()
-    assert said <= set(await records(world))
-    assert len(said) >= 250
 
 
 @pytest.fixture(autouse=True)

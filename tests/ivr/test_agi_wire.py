@@ -13,6 +13,7 @@ import uvloop
 from ivr.agi import server as server_module
 from ivr.agi.server import AgiRequest, AgiServer, Answer
 from ivr.nodes import question_token
+from tests.waiting import until
 
 TOKEN = question_token("ami://vns:a-secret@127.0.0.1:5038")
 GREETING = (
@@ -113,9 +114,11 @@ async def test_a_bridge_that_ends_answers_what_it_was_asked_and_takes_no_more() 
         await line.ask()
         await closing.wait()
         ending = asyncio.create_task(server.close())
-        async with asyncio.timeout(20):
-            while await connects(port):  # noqa: ASYNC110 - a port sends no signal
-                await asyncio.sleep(0)
+
+        async def closed() -> bool:
+            return not await connects(port)
+
+        await until(closed)
         assert not ending.done()
         decided.set()
         assert b"".join([await line.read() for _ in range(4)]) == ANSWER

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -11,10 +12,12 @@ from tests.bindings.test_meetings import start_and_wait_until_blocked
 from tests.calls.test_service import attempt, reason
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
 from tests.waiting import until
+from vns.bindings.rules import Channel
 from vns.calls.service import Calls
 from vns.errors import Unavailable
 from vns.numbering.rules import parse
 from vns.routing import queries
+from vns.routing.rules import Question
 from vns.routing.service import NOBODY
 from vns.routing.together import FactsTogether
 
@@ -40,6 +43,15 @@ async def alone(world: World, vn: int, caller: bytes) -> asyncpg.Record:
         return await connection.fetchrow(queries.FACTS, vn, caller, world.clock.now())
 
 
+def question(world: World, vn: int) -> Question:
+    return Question(vn=vn, caller=None, channel=Channel.VOICE, at=world.clock.now())
+
+
+def asked_by(world: World, vn: int, callers: int) -> list["asyncio.Task[asyncpg.Record | None]"]:
+    facts = FactsTogether(world.db)
+    return [asyncio.create_task(facts.of(question(world, vn), None)) for _ in range(callers)]
+
+
 async def all_of(asking: list["asyncio.Task[asyncpg.Record | None]"]) -> list[object]:
     return list(await asyncio.gather(*asking, return_exceptions=True))
 
@@ -59,15 +71,15 @@ async def test_each_gets_what_it_would_have_got_alone(world: World, loans: list[
         (own.vn, index(COURIER)),
         (pair.vn, index(COURIER)),
         (pair.vn, index(STRANGER)),
-        (own.vn, NOBODY),
+        (own.vn, None),
         (over.vn, index(CUSTOMER)),
         (parse("0504-1999-9999").key, index(COURIER)),
     ]
-    expected = [await alone(world, vn, caller) for vn, caller in asked]
+    expected = [await alone(world, vn, caller or NOBODY) for vn, caller in asked]
     assert [row["id"] for row in expected] == [own.id, pair.id, None, own.id, over.id, None]
     facts = FactsTogether(world.db)
     loans.clear()
-    found = await asyncio.gather(*(facts.of(vn, caller, world.clock.now()) for vn, caller in asked))
+    found = await asyncio.gather(*(facts.of(question(world, vn), caller) for vn, caller in asked))
     assert len(loans) == 1
     assert [dict(row or {}) for row in found] == [dict(row) for row in expected]
     assert found == expected, "a copy of one is told from another by this"
@@ -78,16 +90,23 @@ async def test_one_at_a_time_is_asked_alone(world: World, loans: list[int]) -> N
     facts = FactsTogether(world.db)
     loans.clear()
     for _ in range(2):
-        row = await facts.of(binding.vn, NOBODY, world.clock.now())
+        row = await facts.of(question(world, binding.vn), None)
         assert row is not None
         assert row["id"] == binding.id
     assert len(loans) == 2
 
 
+async def test_what_needs_more_than_plain_facts_is_not_asked_here(world: World, loans: list[int]) -> None:
+    vn = (await world.allocate()).vn
+    loans.clear()
+    for one in (replace(question(world, vn), digits="1234"), replace(question(world, vn), vn=None)):
+        assert await FactsTogether(world.db).of(one, None) is None
+    assert loans == []
+
+
 async def test_a_caller_who_has_gone_takes_nobody_along(world: World) -> None:
     binding = await world.allocate()
-    facts = FactsTogether(world.db)
-    asking = [asyncio.create_task(facts.of(binding.vn, NOBODY, world.clock.now())) for _ in range(3)]
+    asking = asked_by(world, binding.vn, 3)
     async with held_up(world):
         pending = await start_and_wait_until_blocked(world, all_of(asking))
         asking[0].cancel()
@@ -98,9 +117,7 @@ async def test_a_caller_who_has_gone_takes_nobody_along(world: World) -> None:
 
 
 async def test_what_nobody_waits_for_is_given_up(world: World) -> None:
-    binding = await world.allocate()
-    facts = FactsTogether(world.db)
-    asking = [asyncio.create_task(facts.of(binding.vn, NOBODY, world.clock.now())) for _ in range(2)]
+    asking = asked_by(world, (await world.allocate()).vn, 2)
     async with held_up(world):
         pending = await start_and_wait_until_blocked(world, all_of(asking))
         for one in asking:
@@ -116,11 +133,10 @@ async def test_what_nobody_waits_for_is_given_up(world: World) -> None:
 
 async def test_those_who_left_before_it_was_asked_are_not_asked_for(world: World, loans: list[int]) -> None:
     binding = await world.allocate()
-    facts = FactsTogether(world.db)
     loans.clear()
-    asking = [asyncio.create_task(facts.of(binding.vn, NOBODY, world.clock.now())) for _ in range(2)]
+    asking = asked_by(world, binding.vn, 2)
     asyncio.get_running_loop().call_soon(asking[0].cancel)
-    gone, row = await asyncio.gather(*asking, return_exceptions=True)
+    gone, row = await all_of(asking)
     assert isinstance(gone, asyncio.CancelledError)
     assert isinstance(row, asyncpg.Record)
     assert len(loans) == 1
@@ -128,14 +144,12 @@ async def test_those_who_left_before_it_was_asked_are_not_asked_for(world: World
 
 async def test_everybody_is_told_that_postgresql_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     binding = await world.allocate()
-    facts = FactsTogether(world.db)
 
     async def away() -> None:
         raise Unavailable("PostgreSQL does not answer")
 
     monkeypatch.setattr(world.db, "_take", away)
-    asked = (facts.of(binding.vn, NOBODY, world.clock.now()) for _ in range(3))
-    assert [type(one) for one in await asyncio.gather(*asked, return_exceptions=True)] == [Unavailable] * 3
+    assert [type(one) for one in await all_of(asked_by(world, binding.vn, 3))] == [Unavailable] * 3
 
 
 async def test_calls_that_come_together_are_decided_together(world: World, loans: list[int]) -> None:

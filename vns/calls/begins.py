@@ -6,6 +6,7 @@ PostgreSQL is away, or after the bridge was killed, it waits in the file.
 """
 
 import asyncio
+import errno
 import fcntl
 import json
 import logging
@@ -35,6 +36,7 @@ TRY_AGAIN_EVERY: Final = 0.5  # seconds, while PostgreSQL does not take them
 MOST_AT_ONCE: Final = 500  # rows of one statement
 MOST_IN_MEMORY: Final = 20_000  # begins: what is more waits in the file alone
 OWN_EVERY: Final = 0.1  # seconds, while another process has the file
+OWN_WITHIN: Final = 10.0  # seconds: twice what a bridge may take to end
 CLOSING: Final = 0.5  # seconds
 LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a record is taken out
 
@@ -138,7 +140,7 @@ class BeginFile:
         written = os.write(self._descriptor, line)
         if written < len(line):
             os.ftruncate(self._descriptor, self._size)
-            raise OSError("no room for the begin of a call")
+            raise OSError(errno.ENOSPC, "no room for the begin of a call")
         self._size += written
 
     def read(self, start: int = 0) -> tuple[list[Begin], int]:
@@ -194,12 +196,20 @@ class Begins:
         self._writing = asyncio.Lock()
 
     async def own_file(self) -> None:
-        """Wait until the file is this process's alone: one of the same name may still be leaving. Raises OSError."""
+        """Wait until the file is this process's alone: one of the same name may still be leaving.
+
+        Raises OSError, also where that one does not leave.
+        """
+        if self._file is None:
+            return
+        give_up_at = asyncio.get_running_loop().time() + OWN_WITHIN
         told = False
-        while self._file is not None:
+        while True:
             try:
                 self._file.own()
             except BlockingIOError:
+                if asyncio.get_running_loop().time() >= give_up_at:
+                    raise
                 if not told:
                     log.warning("another bridge of this name has not ended yet: waiting for it")
                     told = True
@@ -222,7 +232,7 @@ class Begins:
     def append(self, begin: Begin) -> None:
         """As `keep`, without waiting for anything. Raises OSError where the file does not take it, or there is none."""
         if self._file is None:
-            raise OSError("there is no file for begins of calls")
+            raise OSError(errno.ENOENT, "there is no file for begins of calls")
         self._file.append(begin)
         if len(self._kept) < MOST_IN_MEMORY and not self._read_file:
             self._kept.append(begin)

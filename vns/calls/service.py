@@ -34,7 +34,7 @@ from vns.numbering.rules import PhoneNumber, digits_of, mappable
 from vns.routing.decision import refused_after
 from vns.routing.intercept import Interceptor, intercepted
 from vns.routing.rules import Connect, Presented, Question, Reason, Refuse, Target
-from vns.routing.service import NOBODY, Routed, Router, is_plain, refused
+from vns.routing.service import Routed, Router, refused
 from vns.routing.together import FactsTogether
 from vns.storage import journal
 from vns.storage.clock import Clock
@@ -111,9 +111,8 @@ class Calls:
 
     async def _routed(self, attempt: Attempt) -> tuple[Routed, bool]:
         """What was decided, and whether its record is still to be kept."""
-        question, row = attempt.question, None
-        if question.vn is not None and is_plain(question):
-            row = await self._facts.of(question.vn, self._router.pseudonym(question.caller) or NOBODY, question.at)
+        question = attempt.question
+        row = await self._facts.of(question, self._router.pseudonym(question.caller))
         settled = self._router.settled(question, row)
         if settled is not None and _is_record_alone(attempt, settled):
             return settled, True

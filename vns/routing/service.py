@@ -51,7 +51,7 @@ _INDEX = 16  # bytes
 
 FactsRow = Mapping[str, Any]
 """A row of queries.FACTS or ALL_FACTS: PostgreSQL's, or the copy of one."""
-MANY = 2  # questions from which on one statement for all is less work than one for each
+MANY = 4  # questions from which on one statement for all is less work than one for each
 
 
 class OnFailure(StrEnum):

@@ -1,7 +1,4 @@
-"""Fetches the facts of plain questions; those that are asked at the same moment in one statement.
-
-A statement for eight costs PostgreSQL hardly more than one for one, and whoever asks it a third of eight.
-"""
+"""Fetches the facts of plain questions; those that are asked at the same moment in one statement."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,6 +8,8 @@ from datetime import datetime
 import asyncpg
 
 from vns.routing import queries
+from vns.routing.rules import Question
+from vns.routing.service import NOBODY, is_plain
 from vns.storage.database import Database
 
 
@@ -30,10 +29,15 @@ class FactsTogether:
         self._asked: list[_Asked] = []
         self._fetching: set[asyncio.Task[None]] = set()
 
-    async def of(self, vn: int, caller: bytes, at: datetime) -> asyncpg.Record | None:
-        """A row of queries.FACTS. Raises what a connection does."""
+    async def of(self, question: Question, caller: bytes | None) -> asyncpg.Record | None:
+        """A row of queries.FACTS; None where that cannot suffice. `caller`: blind index, None where withheld.
+
+        Raises what a connection does.
+        """
+        if question.vn is None or not is_plain(question):
+            return None
         loop = asyncio.get_running_loop()
-        asked = _Asked(vn, caller, at, loop.create_future())
+        asked = _Asked(question.vn, caller or NOBODY, question.at, loop.create_future())
         if not self._asked:
             loop.call_soon(self._fetch)
         self._asked.append(asked)
@@ -41,7 +45,7 @@ class FactsTogether:
         if row is not None:
             return row
         async with self._db.connection() as connection:  # alone
-            return await connection.fetchrow(queries.FACTS, vn, caller, at)
+            return await connection.fetchrow(queries.FACTS, asked.vn, asked.caller, asked.at)
 
     def _fetch(self) -> None:
         together = [asked for asked in self._asked if not asked.answer.done()]

@@ -24,13 +24,14 @@ select {_FIELDS} from verification_calls
  where tenant_id = $1 and number_index = $2 and requested_at >= $3 order by requested_at desc limit 1
 """
 
-# One call for one bridge: others skip it, unless its claim has run out with nobody telling how it went.
+# One call for one bridge: others skip it, unless its claim has run out with nobody telling how it went. Those that are
+# queued or calling have no end, as all others do; saying so leads to the index of the few that are open.
 CLAIM = """
 update verification_calls
    set status = 'calling', attempts = attempts + 1, claimed_by = $1, claim_until = $3
  where id = (select id
                from verification_calls
-              where (status = 'queued' or (status = 'calling' and claim_until <= $2))
+              where ended_at is null and (status = 'queued' or (status = 'calling' and claim_until <= $2))
                 and attempts < $4 and expires_at > $2
                 and exists (select from pools p where p.numbers @> caller_id and p.voice_proof_until > $2)
               order by requested_at
@@ -44,8 +45,9 @@ _OVER = "number = null, code = null, claim_until = null"
 EXPIRE = f"""
 update verification_calls
    set status = 'failed', reason = 'expired', ended_at = $1, {_OVER}
- where (status = 'queued' and expires_at <= $1)
-    or (status = 'calling' and claim_until <= $1 and (attempts >= $2 or expires_at <= $1))
+ where ended_at is null
+   and ((status = 'queued' and expires_at <= $1)
+        or (status = 'calling' and claim_until <= $1 and (attempts >= $2 or expires_at <= $1)))
 returning {_FIELDS}
 """
 
