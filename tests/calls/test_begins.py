@@ -381,6 +381,24 @@ async def test_its_task_writes_what_comes(world: World, calls: Calls, begins: Be
         task.cancel()
 
 
+async def test_its_task_writes_what_came_during_a_write(world: World, calls: Calls, begins: Begins) -> None:
+    """Without another call that would wake it."""
+    vn = digits_of((await world.allocate()).vn)
+    begun = [await calls.begin(attempt(world, vn, COURIER))]
+    async with world.db.transaction() as connection:
+        await connection.execute("lock table calls in access exclusive mode")
+        task = await start_and_wait_until_blocked(world, begins.run())
+        begun.append(await calls.begin(attempt(world, vn, COURIER)))
+    try:
+
+        async def written() -> bool:
+            return set(await records(world)) == {one.call_id for one in begun}
+
+        await until(written)
+    finally:
+        task.cancel()
+
+
 async def test_its_task_tries_again_when_postgresql_is_back(
     world: World, calls: Calls, begins: Begins, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,7 +251,9 @@ class Begins:
                 log.debug("begins of calls wait: %s", type(error).__name__)
                 await asyncio.sleep(TRY_AGAIN_EVERY)
                 continue
-            await self._kept_any.wait()
+            if not (self._kept or self._read_file):
+                self._kept_any.clear()
+                await self._kept_any.wait()
             await asyncio.sleep(WRITE_EVERY)
 
     async def close(self) -> None:
@@ -278,7 +280,6 @@ class Begins:
                 for _ in batch:
                     self._kept.popleft()
             self._shorten()
-            self._rest()
 
     def _shorten(self) -> None:
         """What stays in the file is written again some day, which changes nothing."""
@@ -287,10 +288,6 @@ class Begins:
                 self._file.replace(self._kept)
             except OSError as error:
                 log.error("the file of begun calls cannot be shortened: %s", error.strerror)  # noqa: TRY400 - says it all
-
-    def _rest(self) -> None:
-        if not self._kept and not self._read_file:
-            self._kept_any.clear()
 
     async def write_file(self) -> int:
         """Move what the file alone holds into the records; how many calls. Raises what PostgreSQL does."""
@@ -305,7 +302,6 @@ class Begins:
             self._file.replace(meanwhile)
             self._kept = deque(meanwhile)
             self._read_file = False
-            self._rest()
         if begins:
             log.info("%d begun calls that had waited in the file are in the records", len(begins))
         return len(begins)
