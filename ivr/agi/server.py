@@ -185,25 +185,28 @@ class _Line:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def read(self) -> None:
-        """Read the question, or as much of it as is there."""
-        while _END not in self._received:
-            try:
-                data = self._socket.recv(LONGEST_REQUEST, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                self._wait()
-                return
-            except OSError:
-                data = b""
-            if not data:
-                log.warning("a connection to the question port ended without a question")
-                self._close()
-                return
-            self._received += data
-            if len(self._received) > LONGEST_REQUEST:
-                self.give_up()
-                return
+        """Read the question, or what is there of it: as a rule its first line, then, by another call, the rest."""
+        try:
+            data = self._socket.recv(LONGEST_REQUEST, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self._wait()
+            return
+        except OSError:
+            data = b""
+        if not data:
+            log.warning("a connection to the question port ended without a question")
+            self._close()
+            return
+        self._received += data
+        if len(self._received) > LONGEST_REQUEST:
+            self.give_up()
+            return
+        head, end, rest = self._received.partition(_END)
+        if not end:
+            self._wait()
+            return
         self._wait_no_more()
-        head, _, self._received = self._received.partition(_END)
+        self._received = rest
         self._ask(head)
 
     def _wait(self) -> None:

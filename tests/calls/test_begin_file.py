@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from uuid import UUID, uuid4
@@ -49,7 +48,7 @@ def test_a_line_says_all_of_it(tmp_path: Path) -> None:
     for begin in (full, a_begin()):
         assert Begin.parse(begin.line()) == begin
         assert "\n" not in begin.line()
-    assert (replace(full, result="busy").line() == full.line()) is False
+    assert (full._replace(result="busy").line() == full.line()) is False
 
 
 def test_a_line_of_an_older_version_is_read() -> None:
@@ -105,14 +104,13 @@ async def test_a_file_is_one_process_s_alone(
 
 KEEPS_UNTIL_KILLED = """
     import sys
-    from dataclasses import replace
     from pathlib import Path
     from uuid import uuid4
     from vns.calls.begins import Begin, BeginFile
 
     file, begin = BeginFile(Path(sys.argv[1])), Begin.parse(sys.argv[2])
     while True:
-        one = replace(begin, id=uuid4())
+        one = begin._replace(id=uuid4())
         file.append(one)
         print(one.id, flush=True)
 """

@@ -6,6 +6,7 @@ import pytest
 
 from tests.core_world import COURIER, CUSTOMER, STRANGER
 from tests.standby.parts import Scene, bridge, known, target
+from vns.bindings.rules import BindingChange
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of, parse
 from vns.rulebook.documents import checked
@@ -101,3 +102,53 @@ async def test_those_with_rules_are_confirmed_too_as_many_as_a_round_reads_singl
     assert target(await on.bridge.call(later, COURIER)) == CUSTOMER
     with pytest.raises(Unavailable):
         await on.bridge.call(earlier, COURIER)
+
+
+async def test_a_call_keeps_nothing_that_is_new_enough_whoever_keeps_it(
+    on: Scene, redis_url: str, tmp_path: Path
+) -> None:
+    vn = await known(on)
+    async with bridge(on.world, redis_url, tmp_path / "other") as other:
+        await other.calm()
+        on.world.clock.move(seconds=21)
+        for one in (other, on.bridge):
+            await one.copies.look()
+            await one.copies.confirm()
+        assert other.store.written
+    on.bridge.store.written.clear()
+    on.world.clock.move(seconds=19)
+    await on.bridge.call(vn, COURIER)
+    await on.bridge.calm()
+    assert on.bridge.store.written == []
+    on.world.clock.move(seconds=1)
+    await on.bridge.call(vn, COURIER)
+    await on.bridge.calm()
+    assert [one.vn for one in on.bridge.store.written] == [parse(vn).key]
+
+
+async def test_a_changed_row_is_kept_by_the_next_call(on: Scene) -> None:
+    binding = await on.world.allocate()
+    vn = digits_of(binding.vn)
+    await on.bridge.call(vn, COURIER)
+    await on.bridge.calm()
+    await on.bindings.change(on.world.mall, binding.id, BindingChange(real_number=parse("01055550009")))
+    on.world.clock.move(seconds=3)  # read after the change, by every clock
+    await on.bridge.call(vn, COURIER)
+    await on.bridge.calm()
+    on.bridge.db.reached = False
+    assert target(await on.bridge.call(vn, COURIER)) == "01055550009"
+
+
+async def test_what_a_round_has_passed_over_is_kept_by_the_next_call(
+    on: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vns.routing.copies.MOST_SINGLY", 0)
+    vn = await known(on, rules=checked({"ring_seconds": 20}))
+    on.world.clock.move(seconds=60)
+    await on.bridge.copies.look()
+    await on.bridge.copies.confirm()
+    await on.bridge.call(vn, COURIER)
+    await on.bridge.calm()
+    on.world.clock.move(seconds=60)
+    on.bridge.db.reached = False
+    assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER

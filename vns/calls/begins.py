@@ -14,12 +14,10 @@ import os
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -47,8 +45,7 @@ AWAY: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSErr
 _NEVER_TAKEN = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
+class Begin(NamedTuple):
     """A call's record as it begins. Holds no number of a party, or encrypted: `caller`, for a text about a missed call.
 
     `from_copy`: decided without PostgreSQL. The defaults are for lines that older versions wrote.
@@ -73,7 +70,7 @@ class Begin:
     from_copy: bool = True
 
     def line(self) -> str:
-        return _encoded(dict(zip(_NAMES, _VALUES(self), strict=True)))
+        return _encoded(self._asdict())
 
     @classmethod
     def parse(cls, line: str) -> Self:
@@ -88,10 +85,6 @@ class Begin:
             return cls(**found)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("not the begin of a call") from error
-
-
-_NAMES: Final = tuple(Begin.__dataclass_fields__)
-_VALUES: Final = attrgetter(*_NAMES)
 
 
 def _text(value: object) -> str:
@@ -310,7 +303,7 @@ class Begins:
         """Write them now. Of an attempt that was asked about twice the last one holds."""
         last = list({begin.id: begin for begin in begins}.values())
         try:
-            cut = await connection.fetch(queries.WRITE_BEGINS, *zip(*map(_VALUES, last), strict=True))
+            cut = await connection.fetch(queries.WRITE_BEGINS, *zip(*last, strict=True))
         except _NEVER_TAKEN as error:
             if len(last) > 1:
                 for begin in last:

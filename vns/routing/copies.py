@@ -38,8 +38,7 @@ ANYBODY: Final = b"*"  # the field of an exclusive number's copy that holds for 
 FLUSH_EVERY: Final = 0.5  # seconds
 FORGETS_EVERY: Final = timedelta(seconds=30)  # between looks at whether Redis keeps things on disk
 MOST_WAITING: Final = 10_000  # calls whose copies wait for Redis; the oldest are given up
-KEPT_ANEW: Final = timedelta(seconds=20)  # within which the same row is not kept once more for the next call
-CONFIRM_AFTER: Final = timedelta(seconds=20)  # from the read on that a copy stems from
+CONFIRM_AFTER: Final = timedelta(seconds=20)  # from the read on that a copy stems from, which is new enough till then
 NEWEST_EVERY: Final = timedelta(seconds=20)  # between looks at which bindings are the newest
 ASKED_AT_ONCE: Final = 200  # copies that Redis is asked about in one command
 AT_ONCE: Final = 20  # rows confirmed in one statement: sealing more would hold calls up
@@ -88,10 +87,11 @@ class Copies:
         self._confirm_most = confirm_most
         self._newest = newest
         self._noted: list[_Noted] = []
-        self._asked: OrderedDict[_Seat, _Noted | None] = OrderedDict()  # what is kept of it
+        self._asked: OrderedDict[_Seat, None] = OrderedDict()
         self._new: list[_Seat] = []
         self._look_at_newest = datetime.min.replace(tzinfo=UTC)
-        self._due: dict[_Seat, datetime] = {}  # when to look at a copy again
+        self._new_until: dict[_Seat, datetime] = {}  # copies in Redis, whoever keeps them
+        self._left_until: dict[_Seat, datetime] = {}  # without a copy
         self._seals: OrderedDict[tuple[int, bytes], tuple[FactsRow, bytes]] = OrderedDict()
         self._epoch: Epoch | None = None
         self._forgets = False
@@ -108,20 +108,17 @@ class Copies:
                 _Noted(question.vn, self._router.pseudonym(question.caller) or NOBODY, facts, question.at)
             )
 
-    def _remember(self, one: _Noted, *, kept: bool) -> None:
-        """Whom to read again before the lease is over."""
-        seat = _seat_of(one)
-        self._asked[seat] = one if kept else None
+    def _remember(self, seat: _Seat) -> None:
+        """To be read again before the lease is over."""
+        self._asked[seat] = None
         self._asked.move_to_end(seat)
-        if kept:
-            self._due[seat] = one.read_at + CONFIRM_AFTER
         while len(self._asked) > self._confirm_most:
             self._asked.popitem(last=False)
 
-    def _is_kept(self, one: _Noted) -> bool:
-        """The same has been kept a moment ago: an encryption and a message to Redis less for most calls."""
-        known = self._asked.get(_seat_of(one))
-        return known is not None and known.facts == one.facts and one.read_at - known.read_at < KEPT_ANEW
+    def _is_kept(self, seat: _Seat, one: _Noted) -> bool:
+        """Whether this bridge or another has kept the same a moment ago: a message to Redis less for most calls."""
+        known = self._seals.get((one.vn, field_of(one.facts, one.caller)))
+        return known is not None and known[0] == one.facts and _is_later(self._new_until.get(seat), one.read_at)
 
     def _sealed(self, noted: _Noted) -> Kept:
         """Of a row that is as it was the ciphertext is kept: nothing in it says until when it holds."""
@@ -204,15 +201,13 @@ class Copies:
         for one in noted:
             if not copyable(one.facts):
                 continue
-            if self._is_kept(one):
-                self._asked.move_to_end(_seat_of(one))
-                continue
-            self._remember(one, kept=False)
-            if self.is_open(one.read_at):
+            seat = _seat_of(one)
+            self._remember(seat)
+            if self.is_open(one.read_at) and not self._is_kept(seat, one):
                 fresh.append(one)
         if await self._send([self._sealed(one) for one in fresh]):
             for one in fresh:
-                self._remember(one, kept=True)
+                self._new_until[_seat_of(one)] = one.read_at + CONFIRM_AFTER
 
     async def _send(self, kept: Sequence[Kept]) -> bool:
         """Whether all of it was sent under the epoch in force."""
@@ -221,8 +216,7 @@ class Copies:
         if await self._store.keep(self._epoch, kept, self._clock.now()):
             return True
         self._epoch = None  # somebody took everything back, or Redis was emptied
-        self._asked = OrderedDict.fromkeys(self._asked)  # nothing is kept any more
-        self._due = {}
+        self._new_until = {}
         return False
 
     async def confirm(self) -> None:
@@ -239,8 +233,14 @@ class Copies:
             self._new = [(row["vn"], row["party"] or NOBODY) for row in newest]
             self._look_at_newest = now + NEWEST_EVERY
         seats = list(dict.fromkeys([*reversed(self._asked), *self._new]))[: self._confirm_most]
-        self._due = {seat: self._due[seat] for seat in seats if seat in self._due}
-        due = [seat for seat in seats if seat not in self._due or self._due[seat] <= now]
+        for until in (self._new_until, self._left_until):
+            for seat in until.keys() - seats:
+                del until[seat]
+        due = [
+            seat
+            for seat in seats
+            if not (_is_later(self._new_until.get(seat), now) or _is_later(self._left_until.get(seat), now))
+        ]
         singly = MOST_SINGLY
         for start in range(0, len(due), ASKED_AT_ONCE):
             left = await self._not_kept_by_others(due[start : start + ASKED_AT_ONCE])
@@ -256,7 +256,7 @@ class Copies:
             if read_at is None or read_at + CONFIRM_AFTER <= now:
                 left.append(seat)
             else:
-                self._due[seat] = read_at + CONFIRM_AFTER
+                self._new_until[seat] = read_at + CONFIRM_AFTER
         return left
 
     async def _confirm(self, seats: Sequence[_Seat], singly: int) -> int:
@@ -270,18 +270,18 @@ class Copies:
                 facts: FactsRow = row
                 if row["more"]:
                     if read == singly:
-                        self._due[vn, caller] = now + CONFIRM_AFTER
+                        self._left_until[vn, caller] = now + CONFIRM_AFTER
                         continue
                     read += 1
                     facts = await connection.fetchrow(queries.ALL_FACTS, vn, caller, now, None, None, None, None)
                 if not copyable(facts):
                     self._asked.pop((vn, caller), None)  # it has ended
-                    self._due[vn, caller] = now + CONFIRM_AFTER
+                    self._left_until[vn, caller] = now + CONFIRM_AFTER
                 elif self.is_open(now):
                     kept.append(_Noted(vn, caller, facts, now))
         if await self._send([self._sealed(one) for one in kept]):
             for one in kept:
-                self._due[one.vn, one.caller] = one.read_at + CONFIRM_AFTER
+                self._new_until[one.vn, one.caller] = one.read_at + CONFIRM_AFTER
         return read
 
     # -- finding --------------------------------------------------------------------------------------------
@@ -330,6 +330,10 @@ def field_of(facts: FactsRow, caller: bytes) -> bytes:
 def _seat_of(noted: _Noted) -> _Seat:
     """What is confirmed for it."""
     return noted.vn, NOBODY if field_of(noted.facts, noted.caller) == ANYBODY else noted.caller
+
+
+def _is_later(until: datetime | None, now: datetime) -> bool:
+    return until is not None and now < until
 
 
 def seal(keyring: KeyRing, vn: int, field: bytes, facts: FactsRow) -> bytes:
