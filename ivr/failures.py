@@ -5,4 +5,12 @@ import asyncpg
 from ivr.ami.connection import AmiUnavailable
 from vns.errors import VnsError
 
-GONE = (VnsError, AmiUnavailable, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+GONE = (
+    VnsError,
+    AmiUnavailable,
+    TimeoutError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "not connected": noticed between connecting and the first statement
+)

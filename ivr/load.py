@@ -7,6 +7,7 @@ the first pays that. While processors are idle nobody saves anything by waiting,
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import psutil
@@ -37,7 +38,11 @@ class MachineLoad:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self._busy_percent()
+        with suppress(OSError):
+            self._busy_percent()
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            self._busy = self._busy_percent() / 100
+            try:
+                self._busy = self._busy_percent() / 100
+            except OSError:  # no file is left to open: nobody knows then, and calls go on
+                self._busy = 0.0

@@ -29,6 +29,6 @@ def configuration(run_dir: Path, port: int) -> str:
         'save ""',
         "appendonly no",
         "maxmemory 256mb",
-        "maxmemory-policy allkeys-lru",
+        "maxmemory-policy noeviction",
     ]
     return "\n".join(lines) + "\n"

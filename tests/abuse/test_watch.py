@@ -1,12 +1,15 @@
 """Limits, scanners and callers who reach everybody, on a real database and a real Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from tests.core_world import COURIER, STRANGER, World
+from tests.waiting import until
 from vns.abuse.flags import CallerFlags
 from vns.abuse.rules import FlagReason, FlagStatus, Policy
 from vns.abuse.tally import Tally
@@ -175,3 +178,54 @@ async def test_who_reaches_everybody_is_flagged_once(
     world.clock.move(days=1, seconds=1)
     await flags.clear_over()
     assert await flags.list() == []
+
+
+async def test_calls_are_counted_while_postgresql_is_away(
+    world: World, flags: CallerFlags, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies connect them."""
+    asked = asyncio.Event()
+
+    async def away() -> frozenset[bytes]:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(flags, "trusted", away)
+    caller, now = world.keyring.index(COURIER), world.clock.now()
+    watching = asyncio.create_task(watch.run())
+    try:
+        await asked.wait()
+        for vn in range(3):
+            watch.note(caller, parse(COURIER).masked, vn, now, None)
+
+        async def counted() -> bool:
+            return watch.exceeded(caller, 4, now) is not None
+
+        await until(counted)
+    finally:
+        watching.cancel()
+
+
+async def test_a_scanner_who_cannot_be_written_down_ends_no_bridge(
+    world: World, flags: CallerFlags, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a PostgreSQL that only reads."""
+    tried = asyncio.Event()
+
+    async def full(*_: object) -> bool:
+        tried.set()
+        raise asyncpg.DiskFullError("no space left")
+
+    monkeypatch.setattr(flags, "flag", full)
+    caller, now = world.keyring.index(STRANGER), world.clock.now()
+    watching = asyncio.create_task(watch.run())
+    try:
+        for _ in range(2):
+            for vn in range(4):
+                watch.note(caller, parse(STRANGER).masked, vn, now, Reason.UNALLOCATED)
+            await tried.wait()
+            tried.clear()
+        assert not watching.done()
+    finally:
+        watching.cancel()

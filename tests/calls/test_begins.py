@@ -1,11 +1,12 @@
 """Begins of calls are kept in a bridge's own file, and become records together; nothing of one is lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from tests.bindings.test_meetings import start_and_wait_until_blocked
@@ -16,7 +17,7 @@ from tests.waiting import until
 from vns.bindings.life import cut_calls, end_live, mark_to_cut
 from vns.bindings.rules import Channel, Status
 from vns.calls import begins as module
-from vns.calls.begins import BeginFile, Begins
+from vns.calls.begins import Begin, BeginFile, Begins
 from vns.calls.service import Calls
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of
@@ -312,6 +313,33 @@ async def test_what_is_kept_while_the_file_is_being_written_stays(world: World, 
     assert [begin.id for begin in lines(tmp_path)] == [meanwhile.call_id]
     await reborn.write()
     assert set(await records(world)) == {before.call_id, meanwhile.call_id}
+
+
+async def test_what_postgresql_has_taken_of_a_long_file_is_not_read_again(
+    world: World, calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vn = digits_of((await world.allocate()).vn)
+    begun = [(await calls.begin(attempt(world, vn, COURIER))).call_id for _ in range(6)]
+    monkeypatch.setattr(module, "READ_AT_ONCE", (tmp_path / NAME).stat().st_size // 2)
+    reborn = Begins(world.db, BeginFile(tmp_path / NAME))
+    record = reborn.record
+    taken: list[UUID] = []
+
+    async def record_once(connection: asyncpg.Connection, batch: Sequence[Begin]) -> None:
+        if taken:
+            raise Unavailable("PostgreSQL does not answer")
+        await record(connection, batch)
+        taken.extend(begin.id for begin in batch)
+
+    with monkeypatch.context() as going:
+        going.setattr(reborn, "record", record_once)
+        with pytest.raises(Unavailable):
+            await reborn.write_file()
+    assert 0 < len(taken) < 6
+    late = await Calls(world.db, world.router, world.clock, begins=reborn).begin(attempt(world, vn, COURIER))
+    assert await reborn.write_file() + len(taken) == 7
+    assert set(await records(world)) == {*begun, late.call_id}
+    assert lines(tmp_path) == []
 
 
 async def test_more_than_fits_in_memory_waits_in_the_file(

@@ -112,6 +112,19 @@ async def test_a_connected_stranger_becomes_the_last_caller(world: World, calls:
     assert STRANGER.encode() not in bytes(kept)
 
 
+@pytest.mark.parametrize("change", [{"real_number": "01066660001"}, {"reference": "the same owner"}])
+async def test_a_new_owner_does_not_reach_whom_the_former_one_had_been_called_by(
+    world: World, calls: Calls, change: dict[str, str]
+) -> None:
+    binding_id = await write(world, replace(EXTENSION, last_caller=STRANGER))
+    real = parse(change["real_number"]) if "real_number" in change else None
+    changed = BindingChange(real_number=real, reference=change.get("reference"))
+    await world.bindings.change(world.mall, binding_id, changed)
+    back = await calls.begin(attempt(world, DIGITS_SAFE, change.get("real_number", CUSTOMER)))
+    assert [target.digits for target in back.routed.targets] == ([] if real else [STRANGER])
+    assert reason(back) is (Reason.UNREACHABLE if real else None)
+
+
 async def test_a_call_back_does_not_become_the_owner_s_last_caller(world: World, calls: Calls) -> None:
     await write(world, replace(EXTENSION, last_caller=STRANGER))
     for _ in range(2):
@@ -287,6 +300,27 @@ async def test_a_text_names_no_caller_whom_the_owner_would_not_have_seen(
     await calls.finish([ended(world, begun, Result.BUSY)])
     [row] = await texts(world)
     assert row["envelope"]["text"] == "[부재중 전화] 안심번호 070-8000-0000 03/01 21:00"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "told"),
+    [
+        ("update calls set caller = $1", ["[부재중 전화] 안심번호 070-8000-0000 03/01 21:00"]),
+        ("update bindings set real_number = $1", []),
+    ],
+)
+async def test_a_number_that_cannot_be_read_holds_up_no_end(
+    world: World, calls: Calls, caplog: pytest.LogCaptureFixture, spoiled: str, told: list[str]
+) -> None:
+    """As where a key was taken away too early."""
+    await world.allocate(service=Service.VOIP, rules=checked({"missed_call_text": True}))
+    begun = await calls.begin(attempt(world, DIGITS_X, STRANGER))
+    async with world.db.connection() as connection:
+        await connection.execute(spoiled, b"nonsense")
+    assert await calls.finish([ended(world, begun, Result.BUSY)]) == 1
+    assert [row["result"] for row in await stored(world)] == ["busy"]
+    assert [row["envelope"]["text"] for row in await texts(world)] == told
+    assert f"{begun.call_id}" in caplog.text
 
 
 async def test_what_cannot_be_sent_is_said_not_sent(world: World, calls: Calls) -> None:

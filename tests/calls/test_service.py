@@ -208,6 +208,18 @@ async def test_a_call_that_nobody_was_asked_about_gets_its_record(world: World, 
     assert await events(world) == ["call.ended"]
 
 
+@pytest.mark.parametrize("vn", [10**20, -(10**9)])
+async def test_an_end_that_is_no_record_holds_up_no_other(
+    world: World, calls: Calls, caplog: pytest.LogCaptureFixture, vn: int
+) -> None:
+    wrong = outcome(world, uuid4(), Result.OVERLOAD, vn=vn, cause=10**6 if vn < 0 else 42, arrived_at=world.clock.now())
+    begun = [await calls.begin(attempt(world, "050412345678", COURIER)) for _ in range(2)]
+    ended = [outcome(world, one.call_id, Result.UNALLOCATED) for one in begun]
+    assert await calls.finish([ended[0], wrong, ended[1]]) == 2
+    assert {row["id"] for row in await stored(world)} == {one.call_id for one in begun}
+    assert f"{wrong.call_id} is no record" in caplog.text
+
+
 async def test_a_call_that_nobody_was_asked_about_belongs_to_the_exclusive_numbers_tenant(
     world: World, calls: Calls
 ) -> None:

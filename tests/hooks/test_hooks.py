@@ -23,7 +23,7 @@ from hooks.settings import HookSettings
 from hooks.signing import signature
 from local.children import tied
 from tests.core_world import CUSTOMER, STRANGER, World
-from vns.bindings.rules import Channel
+from vns.bindings.rules import BindingChange, Channel
 from vns.calls.service import Attempt, Begun, Calls
 from vns.messages.rules import Arrival, Status
 from vns.messages.service import Messages
@@ -45,6 +45,7 @@ INQUIRY = Inquiry(
     channel=Channel.VOICE,
     at=datetime(2030, 1, 1, tzinfo=UTC),
 )
+OTHER = "01066660001"
 DIGITS_SAFE, DIGITS_VOIP = "050410000000", "07080000000"
 
 
@@ -305,6 +306,22 @@ async def test_a_number_released_while_the_hook_thinks_is_not_connected(
 
     await hooked(world, 1)
     assert reason(await called(world, Slow())) is Reason.ENDED  # type: ignore[arg-type]  # the port, not the client
+
+
+async def test_what_was_changed_while_the_hook_thinks_holds(world: World) -> None:
+    binding = await world.allocate()
+
+    class Slow:
+        async def ask(self, hook: Hook, inquiry: Inquiry) -> HookAnswer | None:
+            await world.bindings.change(world.mall, binding.id, BindingChange(real_number=parse(OTHER)))
+            return HookAnswer(action=Action.ALLOW)
+
+    await hooked(world, 1)
+    begun = await called(world, Slow())  # type: ignore[arg-type]  # the port, not the client
+    assert [target.digits for target in begun.routed.targets] == [OTHER]
+    async with world.db.connection() as connection:
+        [row] = await connection.fetch("select to_index, to_masked from calls")
+    assert tuple(row) == (world.keyring.index(OTHER), parse(OTHER).masked)
 
 
 def text(world: World, dialled: str = DIGITS_VOIP) -> Arrival:

@@ -41,3 +41,25 @@ async def test_what_is_told_first_is_of_before() -> None:
     looking.cancel()
     assert waits == [0, 0, 0]
     assert load.gathering() == LONGEST
+
+
+async def test_a_machine_that_cannot_be_looked_at_counts_as_idle() -> None:
+    """No file may be left to open. Calls go on."""
+    asked = iter([0.0, 100.0, OSError("no file left"), OSError("no file left")])
+    waits, enough = [], asyncio.Event()
+
+    def busy_percent() -> float:
+        waits.append(load.gathering())
+        match next(asked, None):
+            case float(told):
+                return told
+            case OSError() as error:
+                raise error
+        enough.set()
+        return 100.0
+
+    load = MachineLoad(busy_percent)
+    looking = asyncio.create_task(load.run())
+    await enough.wait()
+    looking.cancel()
+    assert waits == [0, 0, LONGEST, 0, 0]

@@ -1,5 +1,6 @@
 """What the worker writes down, seals and clears."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +13,7 @@ from tests.prompts.test_audio import tone
 from vns.abuse.settings import AbuseSettings
 from vns.bindings.rules import Status
 from vns.maintenance import seals
-from vns.maintenance.worker import CLEARED_AT_ONCE, Worker
+from vns.maintenance.worker import CLEARED_AT_ONCE, WORKER_LOCK, Worker
 from vns.messages.relay_numbers import RelayNumberRegister
 from vns.numbering.rules import parse
 from vns.pools.rules import PoolChange, Service
@@ -278,3 +279,35 @@ async def test_the_ends_of_proofs_of_pools_and_relay_numbers_are_told_of_once(wo
     assert await told() == [*expected, (None, world.mall.tenant_id, second.isoformat())]
     world.clock.move(days=90)
     assert len(await told()) == 3, "what is over is not about to end"
+
+
+async def test_a_part_of_a_round_that_fails_takes_no_other_along(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def too_slow(_: object, __: asyncpg.Connection) -> None:
+        raise asyncpg.QueryCanceledError("statement timeout")
+
+    await world.pool("0504-5000-0000", "0504-5000-0009", Service.PERSONAL, name="low", low_water=9)
+    for _ in range(2):
+        await world.allocate(pool="low")
+    monkeypatch.setattr(Worker, "_clear_counts", too_slow)
+    await _round(world)
+    assert len(await _events(world, "pool.low")) == 1
+    assert "QueryCanceledError" in caplog.text
+
+
+async def test_a_round_that_fails_leaves_the_work_to_whoever_comes_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to the connection that goes back to the pool with the lock."""
+
+    async def too_slow(_: object, __: asyncpg.Connection) -> None:
+        raise asyncpg.QueryCanceledError("statement timeout")
+
+    monkeypatch.setattr(Worker, "round", too_slow)
+    worker = Worker(world.db, world.clock, AbuseSettings().policy())
+    async with world.db.connection() as one, world.db.connection() as other:
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await worker._rounds_while_chosen(one, asyncio.Event())
+        assert await other.fetchval("select pg_try_advisory_lock($1)", WORKER_LOCK)
+        await other.fetchval("select pg_advisory_unlock($1)", WORKER_LOCK)

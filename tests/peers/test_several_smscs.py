@@ -15,6 +15,7 @@ from sms_relay.links.smpp.link import SmppLink
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
 from tests.peers.conftest import NpmSmsc, running_npm_smsc
+from tests.waiting import until
 
 DIRECTORY = Directory(prefixes={"010": Carrier.SKT}, ported=PortedNumbers([("01020000002", Carrier.KTF)]))
 DEADLINE = 60.0
@@ -84,9 +85,11 @@ async def test_every_recipient_by_its_own_carrier(wiring: Wiring) -> None:
 
 async def test_a_carrier_that_ended_is_replaced_by_the_other(wiring: Wiring) -> None:
     await wiring.skt.end()
-    async with asyncio.timeout(DEADLINE):
-        while wiring.skt_link.connected:  # noqa: ASYNC110 - a state, nothing tells of it
-            await asyncio.sleep(0.01)
+
+    async def gone() -> bool:
+        return not wiring.skt_link.connected
+
+    await until(gone)
     assert await wiring.result(await wiring.text("01020000001")) == ("0", "KTF")
 
 

@@ -40,7 +40,7 @@ class SwitchedStore(CopyStore):
         self.written: list[Kept] = []
         """What was asked to be kept, in order."""
 
-    async def keep(self, epoch: Epoch, copies: Sequence[Kept], now: datetime) -> bool:
+    async def keep(self, epoch: Epoch, copies: Sequence[Kept], now: datetime) -> list[bool] | None:
         self.written += copies
         return await super().keep(epoch, copies, now)
 

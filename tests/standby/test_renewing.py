@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.core_world import COURIER, CUSTOMER, STRANGER
 from tests.standby.parts import Scene, bridge, known, target
@@ -10,6 +11,7 @@ from vns.bindings.rules import BindingChange
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of, parse
 from vns.rulebook.documents import checked
+from vns.storage.copies import Epoch, Kept
 
 
 async def test_a_lease_ends_and_confirming_renews_it(on: Scene) -> None:
@@ -85,23 +87,38 @@ async def test_a_number_of_one_owner_is_read_again_once_however_many_called_it(o
     assert [one.vn for one in on.bridge.store.written] == [parse(vn).key]
 
 
-async def test_those_with_rules_are_confirmed_too_as_many_as_a_round_reads_singly(
+RULED = checked({"ring_seconds": 20})
+
+
+async def test_those_with_rules_take_turns_where_a_round_reads_fewer(
     on: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vns.routing.copies.MOST_SINGLY", 1)
-    rules = checked({"ring_seconds": 20})
-    earlier, later = [digits_of((await on.world.allocate(rules=rules)).vn) for _ in range(2)]
-    for vn in (earlier, later):
-        await on.bridge.call(vn, COURIER)
-    await on.bridge.calm()
-    on.world.clock.move(seconds=60)
-    await on.bridge.copies.look()
-    await on.bridge.copies.confirm()
-    on.world.clock.move(seconds=60)
+    vns = [await known(on, rules=RULED) for _ in range(2)]
+    for _ in range(8):
+        on.world.clock.move(seconds=25)
+        await on.bridge.copies.look()
+        await on.bridge.copies.confirm()
     on.bridge.db.reached = False
-    assert target(await on.bridge.call(later, COURIER)) == CUSTOMER
-    with pytest.raises(Unavailable):
-        await on.bridge.call(earlier, COURIER)
+    assert [target(await on.bridge.call(vn, COURIER)) for vn in vns] == [CUSTOMER] * 2
+
+
+async def test_what_has_rules_and_was_never_called_takes_nobodys_turn(
+    on: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copies are for each caller, and there is none yet."""
+    monkeypatch.setattr("vns.routing.copies.MOST_SINGLY", 1)
+    vn = await known(on, rules=RULED)
+    for _ in range(3):
+        await on.world.allocate(rules=RULED)
+    on.bridge.store.written.clear()
+    for _ in range(4):
+        on.world.clock.move(seconds=25)
+        await on.bridge.copies.look()
+        await on.bridge.copies.confirm()
+    assert {one.vn for one in on.bridge.store.written} == {parse(vn).key}
+    on.bridge.db.reached = False
+    assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER
 
 
 async def test_a_call_keeps_nothing_that_is_new_enough_whoever_keeps_it(
@@ -143,7 +160,7 @@ async def test_what_a_round_has_passed_over_is_kept_by_the_next_call(
     on: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vns.routing.copies.MOST_SINGLY", 0)
-    vn = await known(on, rules=checked({"ring_seconds": 20}))
+    vn = await known(on, rules=RULED)
     on.world.clock.move(seconds=60)
     await on.bridge.copies.look()
     await on.bridge.copies.confirm()
@@ -152,3 +169,42 @@ async def test_what_a_round_has_passed_over_is_kept_by_the_next_call(
     on.world.clock.move(seconds=60)
     on.bridge.db.reached = False
     assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER
+
+
+async def test_a_copy_that_was_refused_counts_for_none(on: Scene) -> None:
+    """Read so soon after a change that a clock that is a little ahead may have read it before."""
+    binding = await on.world.allocate()
+    vn = digits_of(binding.vn)
+    await on.bindings.change(on.world.mall, binding.id, BindingChange(reference="new"))
+    for _ in range(2):
+        on.world.clock.move(seconds=1.5)
+        await on.bridge.call(vn, COURIER)
+        await on.bridge.calm()
+    on.bridge.db.reached = False
+    assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER
+
+
+async def test_what_an_emptied_redis_has_lost_is_kept_by_the_next_call(on: Scene, redis_url: str) -> None:
+    vn = await known(on)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushall()
+    await on.bridge.calm()  # notices
+    on.world.clock.move(seconds=1)
+    await on.bridge.call(vn, COURIER)
+    await on.bridge.calm()
+    on.bridge.db.reached = False
+    assert target(await on.bridge.call(vn, COURIER)) == CUSTOMER
+
+
+async def test_a_number_that_very_many_call_keeps_what_holds_and_no_more(on: Scene, redis_url: str) -> None:
+    """Its key lives on with each new copy."""
+    store, clock = on.bridge.store, on.world.clock
+    epoch = Epoch(value=await store.epoch(), known_at=clock.now())
+    async with Redis.from_url(redis_url) as redis:
+        for call in range(300):
+            clock.move(seconds=5)
+            one = Kept(vn=7, field=b"%d" % call, sealed=b"sealed", read_at=clock.now())
+            assert await store.keep(epoch, [one], clock.now()) == [True]
+            assert await redis.hlen("vns:copies:7") < 128
+    lately = [b"%d" % call for call in range(283, 300)]
+    assert [found.field for found in await store.find(7, lately, clock.now())] == lately

@@ -327,9 +327,15 @@ async def test_redis_sees_no_real_number(on: Scene, redis_url: str) -> None:
         assert number.encode() not in seen
 
 
-async def test_a_redis_that_keeps_things_on_disk_gets_no_copies(on: Scene, redis_url: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "usual"), [("save", "900 1", ""), ("maxmemory-policy", "allkeys-lru", "noeviction")]
+)
+async def test_a_redis_that_keeps_things_on_disk_or_drops_some_gets_no_copies(
+    on: Scene, redis_url: str, setting: str, value: str, usual: str
+) -> None:
     redis = Redis.from_url(redis_url)
-    await redis.config_set("save", "900 1")
+    await redis.config_set("maxmemory", "100mb")
+    await redis.config_set(setting, value)
     try:
         on.world.clock.move(seconds=60)
         vn = digits_of((await on.world.allocate()).vn)
@@ -337,7 +343,8 @@ async def test_a_redis_that_keeps_things_on_disk_gets_no_copies(on: Scene, redis
         await on.bridge.call(vn, COURIER)
         await on.bridge.calm()
     finally:
-        await redis.config_set("save", "")
+        await redis.config_set(setting, usual)
+        await redis.config_set("maxmemory", "0")
         await redis.aclose()
     on.bridge.db.reached = False
     with pytest.raises(Unavailable):

@@ -2,7 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+
+import asyncpg
 
 from vns.abuse.flags import CallerFlags
 from vns.abuse.rules import MISSES, WINDOW, FlagReason, FlagStatus, Policy, window_of
@@ -77,17 +81,21 @@ class Watch:
             self._noted.count(_caller_key(caller, window), 2 * MINUTE)
 
     async def run(self) -> None:
-        """Until cancelled. Without PostgreSQL a scanner is noticed at its next call."""
-        trusted_until = 0.0
-        loop = asyncio.get_running_loop()
+        """Until cancelled. Without PostgreSQL calls are counted on, and a scanner is noticed at its next call."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read_trusted())
+            tasks.create_task(self._flush_on())
+
+    async def _read_trusted(self) -> None:
         while True:
-            try:
-                if loop.time() >= trusted_until:
-                    self._trusted = await self._flags.trusted()
-                    trusted_until = loop.time() + TRUSTED_KEPT
+            with _noted_in_the_log():
+                self._trusted = await self._flags.trusted()
+            await asyncio.sleep(TRUSTED_KEPT)
+
+    async def _flush_on(self) -> None:
+        while True:
+            with _noted_in_the_log():
                 await self.flush()
-            except (VnsError, OSError, TimeoutError) as error:
-                log.warning("watching callers: %s", type(error).__name__)
             await asyncio.sleep(FLUSH_EVERY)
 
     async def flush(self) -> None:
@@ -113,6 +121,15 @@ class Watch:
 
     def _limit(self, key: str) -> int:
         return self._policy.calls_per_number if key.startswith("vns:to:") else self._policy.calls_per_caller
+
+
+@contextmanager
+def _noted_in_the_log() -> Iterator[None]:
+    """What does not answer now is asked again in the next round."""
+    try:
+        yield
+    except (VnsError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.warning("watching callers: %s", type(error).__name__)
 
 
 def _caller_key(caller: bytes, window: int) -> str:

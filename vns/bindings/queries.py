@@ -274,9 +274,12 @@ update bindings b set cut_calls_at = $2
   from (select id from bindings where id = any($1::uuid[]) and cut_calls_at is null order by id for update) as m
  where b.id = m.id
 """
+# In the order of their ids, as begins of calls are written.
 MARK_CALLS_TO_CUT = """
 update calls set terminate_requested_at = $2
-where binding_id = any($1::uuid[]) and ended_at is null and terminate_requested_at is null
+ where id = any (array(select id from calls
+                        where binding_id = any($1::uuid[]) and ended_at is null and terminate_requested_at is null
+                        order by id for no key update))
 returning binding_id
 """
 NOTIFY_CUT = "select pg_notify('vns_terminate', $1)"
@@ -284,9 +287,13 @@ NOTIFY_CUT = "select pg_notify('vns_terminate', $1)"
 SELECT_ONE = f"select {_READ} from bindings where id = $1 and tenant_id = $2"
 LOCK_ONE = SELECT_ONE + " for update"
 
+# Who called the former owner of an extension is not for the next one to call back.
 UPDATE_BINDING = """
 update bindings set real_number = $2, real_index = $3, peer_number = $4, peer_index = $5, reference = $6,
-       channels = $7, caller_id = $8, expires_at = $9, ttl_seconds = $10, expire_after_call = $11, ends_at = $12
+       channels = $7, caller_id = $8, expires_at = $9, ttl_seconds = $10, expire_after_call = $11, ends_at = $12,
+       last_caller = case when real_index = $3 then last_caller end,
+       last_caller_index = case when real_index = $3 then last_caller_index end,
+       last_caller_at = case when real_index = $3 then last_caller_at end
 where id = $1
 """
 # For the few that have any: the statement that writes all allocations stays as short as it is.

@@ -37,12 +37,13 @@ OWN_EVERY: Final = 0.1  # seconds, while another process has the file
 OWN_WITHIN: Final = 10.0  # seconds: twice what a bridge may take to end
 CLOSING: Final = 0.5  # seconds
 LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a record is taken out
+READ_AT_ONCE: Final = 256 * 1024  # bytes of a file that holds what is not in memory
 
 AWAY: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """Everything that may come out of a connection that PostgreSQL has left."""
 
 # By PostgreSQL, or by asyncpg, which does not even send it.
-_NEVER_TAKEN = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
+NEVER_TAKEN: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)
 
 
 class Begin(NamedTuple):
@@ -136,12 +137,12 @@ class BeginFile:
             raise OSError(errno.ENOSPC, "no room for the begin of a call")
         self._size += written
 
-    def read(self, start: int = 0) -> tuple[list[Begin], int]:
-        """What it holds from that byte on, and in how many bytes."""
+    def read(self, start: int = 0, at_most: int = -1) -> tuple[list[Begin], int]:
+        """What it holds from that byte on, in whole lines of `at_most` bytes together, and in how many bytes."""
         try:
             with self._path.open("rb") as file:
                 file.seek(start)
-                content = file.read()
+                content = file.read(at_most)
         except FileNotFoundError:
             return [], 0
         content = content[: content.rfind(b"\n") + 1]  # a line may be under way
@@ -186,6 +187,7 @@ class Begins:
         self._kept: deque[Begin] = deque()  # in the file too
         self._kept_any = asyncio.Event()
         self._read_file = file is not None  # it may hold more than is kept here: of an earlier life, to begin with
+        self._moved = 0  # bytes at the file's start that are in the records, while it holds more
         self._writing = asyncio.Lock()
 
     async def own_file(self) -> None:
@@ -235,15 +237,19 @@ class Begins:
 
     async def run(self) -> None:
         """Until cancelled."""
+        told = False
         while True:
             try:
                 await self.write()
                 if self._read_file:
                     await self.write_file()
             except AWAY as error:
-                log.debug("begins of calls wait: %s", type(error).__name__)
+                if not told:
+                    log.warning("begins of calls wait: %s", type(error).__name__)
+                    told = True
                 await asyncio.sleep(TRY_AGAIN_EVERY)
                 continue
+            told = False
             if not (self._kept or self._read_file):
                 self._kept_any.clear()
                 await self._kept_any.wait()
@@ -287,24 +293,30 @@ class Begins:
         if self._file is None:
             return 0
         async with self._writing:
-            begins, size = await asyncio.to_thread(self._file.read)
-            for start in range(0, len(begins), MOST_AT_ONCE):
-                async with self._db.connection() as connection:
-                    await self.record(connection, begins[start : start + MOST_AT_ONCE])
-            meanwhile, _ = self._file.read(size)
+            moved, more = 0, True
+            while more:
+                # no more than PostgreSQL has taken: a file of hours is not read again at each attempt
+                begins, size = await asyncio.to_thread(self._file.read, self._moved, READ_AT_ONCE)
+                for start in range(0, len(begins), MOST_AT_ONCE):
+                    async with self._db.connection() as connection:
+                        await self.record(connection, begins[start : start + MOST_AT_ONCE])
+                self._moved += size
+                moved += len(begins)
+                more = size > READ_AT_ONCE // 2
+            meanwhile, _ = self._file.read(self._moved)
             self._file.replace(meanwhile)
             self._kept = deque(meanwhile)
-            self._read_file = False
-        if begins:
-            log.info("%d begun calls that had waited in the file are in the records", len(begins))
-        return len(begins)
+            self._moved, self._read_file = 0, False
+        if moved:
+            log.info("%d begun calls that had waited in the file are in the records", moved)
+        return moved
 
     async def record(self, connection: asyncpg.Connection, begins: Sequence[Begin]) -> None:
         """Write them now. Of an attempt that was asked about twice the last one holds."""
         last = list({begin.id: begin for begin in begins}.values())
         try:
             cut = await connection.fetch(queries.WRITE_BEGINS, *zip(*last, strict=True))
-        except _NEVER_TAKEN as error:
+        except NEVER_TAKEN as error:
             if len(last) > 1:
                 for begin in last:
                     await self.record(connection, [begin])

@@ -1,7 +1,8 @@
 """Calls from the question to the record: begun by a bridge, finished by whoever learns first what became of them."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from vns.access.rules import Principal
 from vns.bindings.life import consume
 from vns.bindings.rules import last_caller_context
 from vns.calls import queries
-from vns.calls.begins import Begin, Begins
+from vns.calls.begins import NEVER_TAKEN, Begin, Begins
 from vns.calls.rules import (
     DIRECTION_OF,
     NO_NUMBER,
@@ -28,6 +29,7 @@ from vns.calls.rules import (
     recorded_vn,
     result_of,
 )
+from vns.crypto.errors import CryptoError
 from vns.errors import NumberNotMappable
 from vns.messages.missed import MissedCall, tell_missed
 from vns.numbering.rules import PhoneNumber, digits_of, mappable
@@ -41,6 +43,8 @@ from vns.storage.clock import Clock
 from vns.storage.database import Database
 from vns.storage.pages import HistoryQuery, Page, history_page
 from vns.storage.traffic import HourCount, hourly
+
+log = logging.getLogger(__name__)
 
 LOOKED_BACK = timedelta(minutes=10)  # at releases, for calls that got their records at the same moment
 
@@ -125,6 +129,10 @@ class Calls:
         # nobody's connection waits for somebody else's web server
         routed = await intercepted(self._interceptor, attempt.question, routed)
         async with self._db.connection() as connection:
+            if isinstance(routed.decision, Connect):
+                # What was changed meanwhile holds; the hook was asked about the binding, and not about its parties.
+                now = await self._router.route(connection, question, attempt=attempt.call_id)
+                routed = replace(now, hook=None)
             return await self._recorded(connection, attempt, routed), False
 
     async def _recorded(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> Routed:
@@ -247,11 +255,20 @@ class Calls:
         """Write how calls ended, with journal rows, and consume bindings that last one answered call. Idempotent.
 
         A call that was never begun (nobody could be asked) gets its whole record here, if its outcome says when it
-        arrived. Returns how many were new.
+        arrived. One that is no record holds up no other: it is told in the log. Returns how many were new.
         """
         if not outcomes:
             return 0
         await self.begins.write()  # a call may end before it is written that it has begun
+        try:
+            return await self._finish(outcomes)
+        except NEVER_TAKEN as error:
+            if len(outcomes) > 1:
+                return sum([await self.finish([outcome]) for outcome in outcomes])
+            log.error("the end of call %s is no record: %s", outcomes[0].call_id, type(error).__name__)  # noqa: TRY400 - may hold a number
+            return 0
+
+    async def _finish(self, outcomes: Sequence[CallOutcome]) -> int:
         async with self._db.transaction() as connection:
             # bindings before calls, as a release locks them
             await connection.execute(queries.LOCK_CONSUMABLE, [outcome.call_id for outcome in outcomes])
@@ -280,7 +297,11 @@ class Calls:
         """Digits of a caller whom the owner would have seen."""
         if row["caller"] is None:
             return None
-        return self._router.keyring.decrypt(row["caller"], context=caller_context(row["id"]))
+        try:
+            return self._router.keyring.decrypt(row["caller"], context=caller_context(row["id"]))
+        except CryptoError as error:
+            log.error("who was missed in call %s cannot be read: %s", row["id"], type(error).__name__)  # noqa: TRY400 - says it all
+            return None
 
     async def note_answers(self, answers: Mapping[UUID, datetime]) -> None:
         """Keep when open calls were answered; calls that have ended, or are not known, stay as they are. Idempotent."""

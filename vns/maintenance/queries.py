@@ -97,3 +97,4 @@ cross join lateral (
 NOTE_LOW = "update pools set low_noticed = $2 where id = $1"
 
 ONE_WORKER = "select pg_try_advisory_lock($1)"
+NO_WORKER = "select pg_advisory_unlock($1)"

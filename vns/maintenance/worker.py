@@ -2,7 +2,11 @@
 
 import asyncio
 import logging
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 
@@ -28,6 +32,15 @@ from vns.users.rules import SESSION_LIVES
 from vns.verifications.rules import DAY
 
 _log = logging.getLogger(__name__)
+
+_GONE = (
+    Unavailable,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 WORKER_LOCK = 0x564E5301
 CLEARED_AT_ONCE = 5_000  # rows in one statement
@@ -59,7 +72,7 @@ class Worker:
             try:
                 async with self._db.connection() as connection:
                     await self._rounds_while_chosen(connection, stop)
-            except (Unavailable, asyncpg.PostgresError, OSError, TimeoutError) as error:
+            except _GONE as error:
                 _log.warning("a round failed: %s", type(error).__name__)
             await _pause(stop, self._every)
 
@@ -68,9 +81,13 @@ class Worker:
         if not await connection.fetchval(queries.ONE_WORKER, WORKER_LOCK):
             return
         _log.info("this worker is the active one")
-        while not stop.is_set():
-            await self.round(connection)
-            await _pause(stop, self._every)
+        try:
+            while not stop.is_set():
+                await self.round(connection)
+                await _pause(stop, self._every)
+        finally:
+            with suppress(*_GONE):  # a connection that goes back to the pool must not keep it
+                await connection.execute(queries.NO_WORKER, WORKER_LOCK)
 
     async def round(self, connection: asyncpg.Connection) -> None:
         """Everything that is due now, once."""
@@ -79,19 +96,21 @@ class Worker:
         now = self._clock.now()
         if now >= self._slow_due:
             self._slow_due = now + SLOW_ROUND
-            await self._clear_stored_answers(connection)
-            await self._clear_counts(connection)
-            await self._remind(connection)
-            await self._notice_low_pools(connection)
-            await self._flags.clear_over()
-            await self._erase_recordings()
+            await _each(
+                connection,
+                self._clear_stored_answers(connection),
+                self._clear_counts(connection),
+                self._remind(connection),
+                self._notice_low_pools(connection),
+                self._flags.clear_over(),
+                self._erase_recordings(),
+            )
         if now >= self._sample_due:
             self._sample_due = now + SAMPLE_ROUND
-            await self._occupancy.take()
-            await connection.execute(user_queries.CLEAR, now - SESSION_LIVES)
+            await _each(connection, self._occupancy.take(), connection.execute(user_queries.CLEAR, now - SESSION_LIVES))
         if now >= self._reach_due:
             self._reach_due = now + REACH_ROUND
-            await self._flags.flag_far_reaching(self._policy)
+            await _each(connection, self._flags.flag_far_reaching(self._policy))
 
     async def _sweep(self, connection: asyncpg.Connection) -> None:
         while True:
@@ -162,6 +181,22 @@ class Worker:
                         data={"free": row["free"], "low_water": row["low_water"]},
                     )
                     await journal.append(connection, [entry])
+
+
+async def _each(connection: asyncpg.Connection, *steps: Coroutine[Any, Any, object]) -> None:
+    """One that fails takes no other along. Raises where the connection has ended."""
+    left = deque(steps)
+    try:
+        while left:
+            try:
+                await left.popleft()
+            except _GONE as error:
+                _log.warning("a part of a round failed: %s", type(error).__name__)
+                if connection.is_closed():
+                    raise
+    finally:
+        for step in left:
+            step.close()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """Tells an owner by text of a call that it missed."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,15 @@ import uuid_utils.compat as uuids
 
 from vns.bindings.rules import Side
 from vns.bindings.rules import cipher_context as binding_context
+from vns.crypto.errors import CryptoError
 from vns.crypto.rules import KeyRing
 from vns.messages import queries, records
 from vns.messages.rules import Envelope, Kind, Status
 from vns.numbering.rules import digits_of, hyphenate, mask
 from vns.rulebook.opening import KOREA
 from vns.storage import journal
+
+log = logging.getLogger(__name__)
 
 SESSION = "platform"  # where other texts name the SMPP session that they came in by
 
@@ -45,12 +49,16 @@ async def tell_missed(
 ) -> None:
     """Record one text for each call, in the caller's transaction; the relay takes it from there.
 
-    It comes from the virtual number. Where that is no proven sender, the record says that nothing was sent.
+    It comes from the virtual number. Where that is no proven sender, the record says that nothing was sent. An owner
+    whose number cannot be decrypted is told nothing: that would hold up the ends of calls.
     """
     rows = await connection.fetch(queries.OWNERS, list({call.binding_id for call in calls}))
     owners = {row["id"]: row for row in rows}
     for call in calls:
-        await _tell(connection, keyring, call, owners[call.binding_id], now)
+        try:
+            await _tell(connection, keyring, call, owners[call.binding_id], now)
+        except CryptoError as error:
+            log.error("the owner cannot be told of call %s: %s", call.call_id, type(error).__name__)  # noqa: TRY400 - says it all
 
 
 async def _tell(

@@ -45,6 +45,8 @@ AT_ONCE: Final = 20  # rows confirmed in one statement: sealing more would hold 
 BETWEEN: Final = 0.03  # seconds between two such statements: 5,000 rows take some ten seconds
 MOST_SINGLY: Final = 100  # rows in one round that have rules or blocks, and are read one by one
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
 _COPIED_MODES = frozenset({Mode.ONE_WAY, Mode.BIDIRECTIONAL, Mode.PER_SIDE, Mode.GROUP})
 
 
@@ -89,13 +91,14 @@ class Copies:
         self._noted: list[_Noted] = []
         self._asked: OrderedDict[_Seat, None] = OrderedDict()
         self._new: list[_Seat] = []
-        self._look_at_newest = datetime.min.replace(tzinfo=UTC)
+        self._look_at_newest = _NEVER
         self._new_until: dict[_Seat, datetime] = {}  # copies in Redis, whoever keeps them
         self._left_until: dict[_Seat, datetime] = {}  # without a copy
+        self._ruled: dict[_Seat, None] = {}  # to be read one by one
         self._seals: OrderedDict[tuple[int, bytes], tuple[FactsRow, bytes]] = OrderedDict()
         self._epoch: Epoch | None = None
         self._forgets = False
-        self._ask_redis_at = datetime.min.replace(tzinfo=UTC)
+        self._ask_redis_at = _NEVER
         self._open_until: datetime | None = None
         self._stopped: frozenset[bytes] = frozenset()
 
@@ -186,12 +189,15 @@ class Copies:
             self._forgets = await self._store.forgets()
             self._ask_redis_at = now + FORGETS_EVERY
             if not self._forgets:
-                log.warning("Redis keeps its contents on disk, or hides whether it does: no copies for an outage")
+                log.warning(
+                    "Redis keeps its contents on disk, drops some when it is full, or hides it: no copies for an outage"
+                )
         if not self._forgets:
             return
-        if self._epoch is None:
-            value = await self._store.epoch()
+        value = await self._store.epoch()
+        if self._epoch is None or value != self._epoch.value:
             self._epoch = Epoch(value=value, known_at=self._clock.now())
+            self._new_until = {}
         self._open_until = now + TRUSTED_FOR
 
     async def flush(self) -> None:
@@ -205,19 +211,22 @@ class Copies:
             self._remember(seat)
             if self.is_open(one.read_at) and not self._is_kept(seat, one):
                 fresh.append(one)
-        if await self._send([self._sealed(one) for one in fresh]):
-            for one in fresh:
-                self._new_until[_seat_of(one)] = one.read_at + CONFIRM_AFTER
+        await self._send(fresh)
 
-    async def _send(self, kept: Sequence[Kept]) -> bool:
-        """Whether all of it was sent under the epoch in force."""
-        if not kept or self._epoch is None:
-            return not kept
-        if await self._store.keep(self._epoch, kept, self._clock.now()):
-            return True
-        self._epoch = None  # somebody took everything back, or Redis was emptied
-        self._new_until = {}
-        return False
+    async def _send(self, noted: Sequence[_Noted]) -> None:
+        """Raises Unavailable."""
+        epoch = self._epoch
+        if not noted or epoch is None:
+            return
+        kept = await self._store.keep(epoch, [self._sealed(one) for one in noted], self._clock.now())
+        if epoch is not self._epoch:  # a look has come in between, and knows more
+            return
+        if kept is None:
+            self._epoch = None  # somebody took everything back, or Redis was emptied
+            return
+        for one, is_kept in zip(noted, kept, strict=True):
+            if is_kept:
+                self._new_until[_seat_of(one)] = one.read_at + CONFIRM_AFTER
 
     async def confirm(self) -> None:
         """Read again what is due, what was asked about last first, and keep it anew. Raises Unavailable.
@@ -232,21 +241,28 @@ class Copies:
                 newest = await connection.fetch(queries.NEWEST_SEATS, self._newest)
             self._new = [(row["vn"], row["party"] or NOBODY) for row in newest]
             self._look_at_newest = now + NEWEST_EVERY
-        seats = list(dict.fromkeys([*reversed(self._asked), *self._new]))[: self._confirm_most]
-        for until in (self._new_until, self._left_until):
-            for seat in until.keys() - seats:
-                del until[seat]
+        seats = list(dict.fromkeys([*reversed(self._asked), *self._new]))
+        for known in (self._new_until, self._left_until, self._ruled):
+            for seat in known.keys() - seats:
+                del known[seat]
         due = [
             seat
             for seat in seats
             if not (_is_later(self._new_until.get(seat), now) or _is_later(self._left_until.get(seat), now))
         ]
-        singly = MOST_SINGLY
-        for start in range(0, len(due), ASKED_AT_ONCE):
-            left = await self._not_kept_by_others(due[start : start + ASKED_AT_ONCE])
-            for at in range(0, len(left), AT_ONCE):
-                singly -= await self._confirm(left[at : at + AT_ONCE], singly)
+        left = await self._renew([seat for seat in due if seat not in self._ruled], MOST_SINGLY)
+        ruled = [seat for seat in due if seat in self._ruled]
+        ruled.sort(key=lambda seat: self._new_until.get(seat, _NEVER))  # each gets its turn, however many there are
+        await self._renew(ruled[:left], left)
+
+    async def _renew(self, seats: Sequence[_Seat], singly: int) -> int:
+        """How many rows may still be read one by one in this round."""
+        for start in range(0, len(seats), ASKED_AT_ONCE):
+            missing = await self._not_kept_by_others(seats[start : start + ASKED_AT_ONCE])
+            for at in range(0, len(missing), AT_ONCE):
+                singly -= await self._confirm(missing[at : at + AT_ONCE], singly)
                 await asyncio.sleep(BETWEEN)
+        return singly
 
     async def _not_kept_by_others(self, seats: Sequence[_Seat]) -> list[_Seat]:
         """Those of `seats` of which Redis holds no copy that is new enough."""
@@ -268,9 +284,13 @@ class Copies:
             rows = await connection.fetch(queries.FACTS_OF_MANY, numbers, callers, now)
             for (vn, caller), row in zip(seats, rows, strict=True):
                 facts: FactsRow = row
+                self._ruled.pop((vn, caller), None)
                 if row["more"]:
-                    if read == singly:
+                    if caller == NOBODY:  # its copies are for each caller who has called
                         self._left_until[vn, caller] = now + CONFIRM_AFTER
+                        continue
+                    self._ruled[vn, caller] = None
+                    if read == singly:
                         continue
                     read += 1
                     facts = await connection.fetchrow(queries.ALL_FACTS, vn, caller, now, None, None, None, None)
@@ -279,9 +299,7 @@ class Copies:
                     self._left_until[vn, caller] = now + CONFIRM_AFTER
                 elif self.is_open(now):
                     kept.append(_Noted(vn, caller, facts, now))
-        if await self._send([self._sealed(one) for one in kept]):
-            for one in kept:
-                self._new_until[one.vn, one.caller] = one.read_at + CONFIRM_AFTER
+        await self._send(kept)
         return read
 
     # -- finding --------------------------------------------------------------------------------------------

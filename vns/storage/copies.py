@@ -34,17 +34,32 @@ _EPOCH_KEY: Final = "vns:copies-epoch"
 _EPOCH: Final = 16  # bytes
 _END: Final = 8  # bytes: milliseconds since 1970
 
-# KEYS epoch, then copies and gone of each. ARGV epoch, skew (ms), then of each: field, value, read at (ms), life (ms).
+# KEYS epoch, then copies and gone of each. ARGV epoch, skew (ms), now (ms), then of each: field, value, read at (ms),
+# life (ms). Which of them are kept. Of a number that many callers have called, copies that are over are taken out as
+# their count grows: the lease of one ends long before the key that holds all of them.
 _KEEP: Final = """
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return -1 end
-local kept = 0
+local epoch = redis.call('get', KEYS[1])
+if epoch ~= ARGV[1] then return -1 end
+local function is_over(value)
+  if string.sub(value, 1, #epoch) ~= epoch then return true end
+  local ends = 0
+  for place = #epoch + 1, #epoch + 8 do ends = ends * 256 + (string.byte(value, place) or 0) end
+  return ends <= tonumber(ARGV[3])
+end
+local kept = {}
 for i = 1, (#KEYS - 1) / 2 do
   local copies, gone = KEYS[2 * i], redis.call('get', KEYS[2 * i + 1])
-  local field, value, read_at, life = unpack(ARGV, 4 * i - 1, 4 * i + 2)
+  local field, value, read_at, life = unpack(ARGV, 4 * i, 4 * i + 3)
   if not gone or tonumber(read_at) > tonumber(gone) + tonumber(ARGV[2]) then
-    redis.call('hset', copies, field, ARGV[1] .. value)
+    local is_new = redis.call('hset', copies, field, epoch .. value) == 1
     if redis.call('pttl', copies) < tonumber(life) then redis.call('pexpire', copies, life) end
-    kept = kept + 1
+    kept[#kept + 1] = i
+    if is_new and redis.call('hlen', copies) % 64 == 0 then
+      local all = redis.call('hgetall', copies)
+      for place = 1, #all, 2 do
+        if is_over(all[place + 1]) then redis.call('hdel', copies, all[place]) end
+      end
+    end
   end
 end
 return kept
@@ -120,15 +135,18 @@ class CopyStore:
         await self._redis.aclose()
 
     async def forgets(self) -> bool:
-        """Whether this Redis keeps nothing on disk: only such a one never comes back with what was taken back."""
+        """Whether this Redis keeps nothing on disk, so that it never comes back with what was taken back, and drops
+        nothing by itself, so that it never forgets alone that something was."""
 
         async def ask() -> bool:
             try:
-                save = await self._redis.config_get("save")
-                appendonly = await self._redis.config_get("appendonly")
+                found: dict[str | None, str | None] = {}
+                for name in ("save", "appendonly", "maxmemory", "maxmemory-policy"):
+                    found |= await self._redis.config_get(name)
             except ResponseError:  # a Redis whose settings may not be read is none that is known to forget
                 return False
-            return save.get("save") == "" and appendonly.get("appendonly") == "no"
+            drops = found.get("maxmemory") != "0" and found.get("maxmemory-policy") != "noeviction"
+            return found.get("save") == "" and found.get("appendonly") == "no" and not drops
 
         return await self._answered(ask())
 
@@ -142,26 +160,29 @@ class CopyStore:
 
         return await self._answered(ask())
 
-    async def keep(self, epoch: Epoch, copies: Sequence[Kept], now: datetime) -> bool:
-        """Keep what is still true; False where the epoch has changed. What was taken back meanwhile is passed over."""
-        due = [one for one in copies if one.read_at > epoch.known_at and one.read_at + LEASE > now]
-        if not due:
-            return True
+    async def keep(self, epoch: Epoch, copies: Sequence[Kept], now: datetime) -> list[bool] | None:
+        """Keep what is still true; which of `copies` that was. None where the epoch has changed."""
+        kept = [False] * len(copies)
+        due = [place for place, one in enumerate(copies) if one.read_at > epoch.known_at and one.read_at + LEASE > now]
 
         async def send() -> bool:
             for start in range(0, len(due), _AT_ONCE):
+                places = due[start : start + _AT_ONCE]
                 keys: list[str | bytes] = [_EPOCH_KEY]
-                arguments: list[str | bytes] = [epoch.value, str(_in_ms(SKEW))]
-                for one in due[start : start + _AT_ONCE]:
+                arguments: list[str | bytes] = [epoch.value, str(_in_ms(SKEW)), str(_ms(now))]
+                for one in (copies[place] for place in places):
                     keys += [_copies_key(one.vn), _gone_key(one.vn)]
                     value = _ms(one.read_at + LEASE).to_bytes(_END, "big") + one.sealed
                     life = max(1, _in_ms(one.read_at + LEASE - now))
                     arguments += [one.field, value, str(_ms(one.read_at)), str(life)]
-                if int(await self._redis.eval(_KEEP, len(keys), *keys, *arguments)) < 0:
+                answer: list[int] | int = await self._redis.eval(_KEEP, len(keys), *keys, *arguments)
+                if isinstance(answer, int):
                     return False
+                for told in answer:
+                    kept[places[told - 1]] = True
             return True
 
-        return await self._answered(send())
+        return kept if await self._answered(send()) else None
 
     async def reads(self, copies: Sequence[tuple[int, bytes]], now: datetime) -> list[datetime | None]:
         """When the read began that the copy of each (number, field) stems from; None where none is kept."""
