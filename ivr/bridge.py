@@ -168,11 +168,12 @@ def _supervision(
     """What a bridge does for each Asterisk, until cancelled."""
     node, ami = asterisk.node, asterisk.ami
     ami.on_ready = termination.wake
+    endings = Endings(RecordsFolder(node.records), calls, clock, bridge=bridge)
     return [
         ami.run(),
         RecordingKeeper(node.recordings, ami, recordings, bridge=bridge).run(),
-        Endings(RecordsFolder(node.records), calls, clock, bridge=bridge).run(),
-        Vanished(ami, calls, clock, bridge=bridge, name=node.name).run(),
+        endings.run(),
+        Vanished(ami, calls, clock, bridge=bridge, caught_up=lambda: endings.caught_up, name=node.name).run(),
     ]
 
 

@@ -10,11 +10,11 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from ivr.ami.records import AnswerNote, CallRecord, RecordsFolder, Told
+from ivr.ami.records import BEGINNING, AnswerNote, CallRecord, Position, RecordsFolder, Told
 from ivr.callids import arrival_of
 from ivr.failures import GONE
 from vns.calls.rules import CallOutcome
@@ -29,16 +29,27 @@ LOOKS: Final = 15  # at a call that was decided and has no record: whoever decid
 BATCH: Final = 500
 LONGEST_WAIT: Final = 20.0  # seconds for the database to take one batch
 KEEP_RECORDS: Final = timedelta(days=7)
+BEHIND: Final = timedelta(minutes=5)  # how old a position is when it is kept: hardly a line waits here that long
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Looked at when the event loop's clock is at `due`."""
+    """Looked at when the event loop's clock is at `due`. `turn`: the round in which the line came to wait."""
 
     due: float
     line: str
     call_id: UUID
+    turn: int
     looks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """How far the records had been read when a round ended."""
+
+    at: datetime
+    turn: int
+    position: Position
 
 
 class Endings:
@@ -62,22 +73,32 @@ class Endings:
         self._every = every
         self._patience = patience
         self._started = clock.now()
-        self._position = folder.start(self._started)
+        self._position = BEGINNING
+        self._at_end = False
+        self._turn = 0
+        self._reached: _Reached | None = None  # kept when it is old enough
+        self._keeps = True
+        self._cleared: date | None = None
         self._own: list[tuple[str, CallOutcome]] = []
         self._answers: dict[UUID, datetime] = {}
         self._waiting: deque[_Waiting] = deque()  # in the order of `due`
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether all lines that were there a moment ago are read and done with, but those left to another for now.
+
+        Not before the first round has come to the end of the files, nor from an error on until one has again.
+        """
+        due = bool(self._waiting) and self._waiting[0].due <= asyncio.get_running_loop().time()
+        return self._at_end and not due
+
     async def run(self) -> None:
         """Until cancelled. Without a database the same lines are tried again."""
-        cleared = None
         while True:
             read = 0
             try:
                 async with asyncio.timeout(LONGEST_WAIT):
                     read = await self.one_round()
-                if cleared != (today := self._clock.now().date()):
-                    self._folder.remove_before(self._clock.now() - KEEP_RECORDS)
-                    cleared = today
             except GONE as error:
                 log.warning("ended calls wait: %s", type(error).__name__)
             if read < BATCH:
@@ -87,12 +108,54 @@ class Endings:
 
     async def one_round(self) -> int:
         """Finish what can be finished, read on if all of that was. How many lines were read."""
-        await self._finish()
-        lines, self._position = await asyncio.to_thread(self._folder.read, self._position)
-        for line in lines:
-            self._take(line)
-        await self._finish()
+        self._turn += 1
+        self._at_end = False
+        try:
+            await self._finish()
+            if self._position == BEGINNING:  # so far there was nothing to read
+                self._position = await asyncio.to_thread(self._folder.kept, self._bridge, self._started)
+            lines, self._position, at_end = await asyncio.to_thread(self._folder.read, self._position)
+            for line in lines:
+                self._take(line)
+            await self._finish()
+        except BaseException:
+            self._reached = None
+            raise
+        self._at_end = at_end
+        if self._turn == 1 and not (lines or at_end):
+            log.warning("%s is not there: bridges that have this folder finish its calls", self._folder.path)
+        await self._keep_position()
+        await self._remove_old()
         return len(lines)
+
+    async def _keep_position(self) -> None:
+        """For the next start: how far the lines had been read a while ago, if none of them waits here any more."""
+        now, reached = self._clock.now(), self._reached
+        if reached is not None and (
+            now - reached.at < BEHIND or any(one.turn <= reached.turn for one in self._waiting)
+        ):
+            return
+        self._reached = _Reached(now, self._turn, self._position)
+        if reached is None or reached.position == BEGINNING:
+            return
+        try:
+            await asyncio.to_thread(self._folder.keep, self._bridge, reached.position)
+            self._keeps = True
+        except OSError as error:
+            if self._keeps:
+                log.warning("how far the records are read is not kept: %s", type(error).__name__)
+            self._keeps = False
+
+    async def _remove_old(self) -> None:
+        """Once a day, and nothing that is still to be read."""
+        now = self._clock.now()
+        if self._cleared == now.date() or not self.caught_up:
+            return
+        self._cleared = now.date()
+        try:
+            await asyncio.to_thread(self._folder.remove_before, now - KEEP_RECORDS)
+        except OSError as error:
+            log.warning("old records stay: %s", type(error).__name__)
 
     def _take(self, line: str) -> None:
         try:
@@ -103,15 +166,15 @@ class Endings:
             if told.bridge == self._bridge and told.ended_at >= self._started:
                 self._own.append((line, CallRecord.parse(line).outcome()))
             elif told.ended_at >= self._started:
-                self._leave(line, told.call_id)
+                self._leave(line, told.call_id, self._turn)
             else:  # of an earlier life: nobody else may be there for it
-                self._waiting.appendleft(_Waiting(0.0, line, told.call_id))
+                self._waiting.appendleft(_Waiting(0.0, line, told.call_id, self._turn))
         except ValueError as error:
             log.warning("a record without sense: %s", error)
 
-    def _leave(self, line: str, call_id: UUID, looks: int = 0) -> None:
+    def _leave(self, line: str, call_id: UUID, turn: int, looks: int = 0) -> None:
         due = asyncio.get_running_loop().time() + self._patience
-        self._waiting.append(_Waiting(due, line, call_id, looks))
+        self._waiting.append(_Waiting(due, line, call_id, turn, looks))
 
     async def _finish(self) -> None:
         """Raises what is in GONE; then it is all tried again."""
@@ -122,7 +185,7 @@ class Endings:
             batch = self._own[:BATCH]
             if await self._calls.finish([outcome for _, outcome in batch]) < len(batch):
                 for line, outcome in batch:  # another was faster, or one of them has no record yet
-                    self._leave(line, outcome.call_id)
+                    self._leave(line, outcome.call_id, self._turn)
             del self._own[: len(batch)]
         now = asyncio.get_running_loop().time()
         while self._waiting and self._waiting[0].due <= now:
@@ -153,4 +216,4 @@ class Endings:
         if late:
             log.info("%d calls finished from the records", await self._calls.finish(late))
         for one in again:
-            self._leave(one.line, one.call_id, one.looks + 1)
+            self._leave(one.line, one.call_id, one.turn, one.looks + 1)

@@ -1,7 +1,8 @@
-"""Ends calls that Asterisk has no more and wrote no record of. Every bridge does this for all calls."""
+"""Ends calls that Asterisk has no more and wrote no record of. Every bridge that reads its records does so."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -27,11 +28,15 @@ class Vanished:
         clock: Clock,
         *,
         bridge: str,
+        caught_up: Callable[[], bool],
         name: str | None = None,
         every: float = 20.0,
         patience: timedelta = timedelta(seconds=60),
     ) -> None:
-        """`name`: the system name of the Asterisk behind `ami`, which has these calls alone; None: all are its own."""
+        """`caught_up`: whether the records that Asterisk has written so far are read and done with. `name`: its system
+        name, if only the calls of that name are its own; None: all are.
+        """
+        self._caught_up = caught_up
         self._name = name
         self._ami = ami
         self._calls = calls
@@ -53,6 +58,9 @@ class Vanished:
 
     async def one_round(self) -> int:
         """Finish calls that were missing last time too; how many. Raises AmiUnavailable, Unavailable."""
+        if not self._caught_up():  # the records of calls that have gone may be there, and unread
+            self._missed.clear()
+            return 0
         now = self._clock.now()
         calls = [call for call in await self._calls.open_since(now - self._patience) if self._own(call)]
         missing = {call.id: call for call in calls}

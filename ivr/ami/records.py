@@ -1,21 +1,29 @@
 """The line that Asterisk's hang-up handler writes about each call: what it holds, and where to find it afterwards.
 
-It stands in `<day>.csv` (UTC) of the records folder. Beside such lines the file holds notes that a call was answered.
+It stands in `<day>.csv` (UTC) of the records folder. Beside such lines the file holds notes that a call was answered;
+beside the file each bridge keeps how far it has read.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Final, NamedTuple, Self
+from urllib.parse import quote
 from uuid import UUID
 
 from ivr.callids import arrival_of, call_id_of
 from vns.calls.rules import NO_NUMBER, CallOutcome, HangupBy, Result, cause_of, result_of
+from vns.numbering.plan import LONGEST
 from vns.numbering.rules import key_of
 from vns.routing.rules import Reason
 
 CLEARED = 16  # Q.850: normal clearing
 FIELDS = 12
+
+_DAY: Final = re.compile(r"[0-9]{8}")
+_KEPT: Final = re.compile(rb"([0-9]{8}) ([0-9]{1,18})\n")  # a Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +104,7 @@ class CallRecord:
             answered_ms=_number(up),
             answered_at=_time(answered_at) if answered_at else None,
             hangup_by=_hung_up_by(channel, source),
-            vn=key_of(vn) if vn else NO_NUMBER,
+            vn=_dialled(vn),
         )
 
     def outcome(self) -> CallOutcome:
@@ -147,9 +155,17 @@ def _hung_up_by(channel: str, source: str) -> HangupBy:
     return HangupBy.CALLEE if source.startswith("PJSIP/") else HangupBy.PLATFORM
 
 
+def _dialled(text: str) -> int:
+    """NO_NUMBER also for what is longer than any number: a caller may dial what no column takes."""
+    return key_of(text) if text and len(text) <= LONGEST else NO_NUMBER
+
+
 def _time(text: str) -> datetime:
-    """Seconds since 1970 with a fraction, as Asterisk writes them."""
-    return datetime.fromtimestamp(float(text), UTC)
+    """Seconds since 1970 with a fraction, as Asterisk writes them. Raises ValueError."""
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError("a time that no clock shows") from error
 
 
 def _number(text: str) -> int | None:
@@ -164,33 +180,96 @@ class Position:
     offset: int
 
 
+BEGINNING: Final = Position("", 0)  # before every day
+
+
+class Part(NamedTuple):
+    """Lines that were read at once. `position`: where they end. `at_end`: nothing stood behind them.
+
+    A folder that is not there has no end: what Asterisk wrote is somewhere else.
+    """
+
+    lines: list[str]
+    position: Position
+    at_end: bool
+
+
 class RecordsFolder:
     """Reads on where it stopped; a file that does not exist yet is empty."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def start(self, now: datetime) -> Position:
-        """From the day before: what happened while no bridge ran is found again."""
+        """From the day before, for who keeps no position: what happened while no bridge ran is found again."""
         return Position(f"{now - timedelta(days=1):%Y%m%d}", 0)
 
-    def read(self, position: Position, *, at_most: int = 2_000_000) -> tuple[list[str], Position]:
-        """Complete lines after `position`, about `at_most` bytes of them, and where they end. Raises OSError."""
-        for name in sorted(path.stem for path in self._folder.glob("*.csv")):
-            if name < position.day:
-                continue
-            offset = position.offset if name == position.day else 0
-            with (self._folder / f"{name}.csv").open("rb") as file:
-                file.seek(offset)
+    def kept(self, bridge: str, now: datetime) -> Position:
+        """What that bridge gave to `keep`; BEGINNING if there is nothing, or nothing that makes sense."""
+        try:
+            found = _KEPT.fullmatch(self._position_file(bridge).read_bytes())
+        except OSError:
+            return BEGINNING
+        if found is None:
+            return BEGINNING
+        position = Position(found[1].decode(), int(found[2]))
+        # Of days to come it would wait for years. Asterisk's clock may be a little ahead of this one.
+        return position if position.day <= f"{now + timedelta(days=1):%Y%m%d}" else BEGINNING
+
+    def keep(self, bridge: str, position: Position) -> None:
+        """Where that bridge starts to read next time. Raises OSError, and then what was kept before stays."""
+        file = self._position_file(bridge)
+        beside = file.with_name(f"{file.name}.new")
+        beside.write_text(f"{position.day} {position.offset}\n")
+        beside.replace(file)
+
+    def read(self, position: Position, *, at_most: int = 2_000_000) -> Part:
+        """Complete lines after `position`, about `at_most` bytes of them.
+
+        A file in which no line begins at `position`, or that ends before, is another than was read: it is read from its
+        start. Raises OSError.
+        """
+        try:
+            days = [day for day in self._days() if day >= position.day]
+        except FileNotFoundError:
+            return Part([], position, at_end=False)
+        at_end = True
+        for day in days:
+            with (self.path / f"{day}.csv").open("rb") as file:
+                offset = _go_to(file, position.offset if day == position.day else 0)
                 data = file.read(at_most)
+            at_end = len(data) < at_most and day == days[-1]
             complete = data[: data.rfind(b"\n") + 1]
-            position = Position(name, offset + len(complete))
+            position = Position(day, offset + len(complete))
             if complete:
-                return complete.decode("utf-8", "replace").splitlines(), position
-        return [], position
+                return Part(complete.decode("utf-8", "replace").splitlines(), position, at_end)
+        return Part([], position, at_end)
 
     def remove_before(self, day: datetime) -> None:
-        """Old files: PostgreSQL has kept what they tell. Raises OSError."""
-        for path in self._folder.glob("*.csv"):
-            if path.stem < f"{day:%Y%m%d}":
-                path.unlink(missing_ok=True)
+        """Old files: PostgreSQL has kept what they tell. And positions of bridges that are gone. Raises OSError."""
+        for name in self._days():
+            if name < f"{day:%Y%m%d}":
+                (self.path / f"{name}.csv").unlink(missing_ok=True)
+        for file in (*self.path.glob("*.read"), *self.path.glob("*.read.new")):
+            with suppress(FileNotFoundError):  # another bridge removes them too
+                if file.stat().st_mtime < day.timestamp():
+                    file.unlink()
+
+    def _days(self) -> list[str]:
+        """Of the files that there are, in order. Raises OSError, unlike `glob` also where it may not look."""
+        found = (path.stem for path in self.path.iterdir() if path.suffix == ".csv")
+        return sorted(day for day in found if _DAY.fullmatch(day))
+
+    def _position_file(self, bridge: str) -> Path:
+        """Quoted: a bridge may be called anything, also what is no name of a file."""
+        return self.path / f"{quote(bridge, safe='')}.read"
+
+
+def _go_to(file: BinaryIO, offset: int) -> int:
+    """Whether to `offset` or, where no line begins there, to the start."""
+    if offset:
+        file.seek(offset - 1)
+        if file.read(1) != b"\n":
+            offset = 0
+    file.seek(offset)
+    return offset

@@ -116,7 +116,7 @@ class VerificationCaller:
         position = folder.start(self._clock.now())
         while True:
             try:
-                lines, after = await asyncio.to_thread(folder.read, position)
+                lines, after, _ = await asyncio.to_thread(folder.read, position)
             except OSError as error:
                 log.warning("records of verification calls wait: %s", type(error).__name__)
                 lines, after = [], position

@@ -171,7 +171,8 @@ class Platform:
 @pytest.fixture
 async def quiet_platform(database_url: str, tmp_path: Path, switch: Switch) -> AsyncIterator[Platform]:
     """Without bridges. The clock stands at the machine's time; records of earlier tests are gone."""
-    for left in (*switch.settings.call_records_dir.glob("*.csv"), *switch.settings.nodes[0].recordings.iterdir()):
+    records = switch.settings.call_records_dir
+    for left in (*records.glob("*.csv"), *records.glob("*.read"), *switch.settings.nodes[0].recordings.iterdir()):
         left.unlink()
     async with open_world(database_url, tmp_path) as world:
         world.clock.time = datetime.now(UTC)

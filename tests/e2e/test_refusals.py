@@ -14,7 +14,8 @@ from tests.core_world import COURIER, CUSTOMER, STRANGER
 from tests.e2e.conftest import Platform
 from tests.e2e.test_calls import assert_hidden
 from vns.bindings.rules import Channel
-from vns.numbering.rules import digits_of
+from vns.calls.rules import NO_NUMBER
+from vns.numbering.rules import digits_of, parse
 from vns.routing.rules import REFUSALS, Reason
 
 pytestmark = pytest.mark.asterisk
@@ -140,6 +141,16 @@ async def test_without_any_bridge_callers_are_asked_to_try_later_and_recorded_af
     async with quiet_platform.bridge("b"):
         [call] = await quiet_platform.ended_calls()
     assert (call["result"], call["cause"], digits_of(call["vn"])) == ("overload", 42, dialled)
+
+
+async def test_what_is_too_long_for_a_number_holds_up_no_other_record(quiet_platform: Platform) -> None:
+    dialled = await one_way(quiet_platform)
+    for number in (f"0504{'1' * 30}", dialled):
+        caller = await quiet_platform.carrier.call(number, Identity.plain(COURIER))
+        assert_refused(caller, Reason.OVERLOAD)
+    async with quiet_platform.bridge("b"):
+        calls = await quiet_platform.ended_calls(2)
+    assert [call["vn"] for call in calls] == [NO_NUMBER, parse(dialled).key]
 
 
 async def test_without_a_database_callers_are_asked_to_try_later_and_recorded_afterwards(

@@ -103,7 +103,7 @@ class Installation:
 async def installation(database_url: str, tmp_path: Path, switches: dict[str, Switch]) -> AsyncIterator[Installation]:
     north = switches["north"]
     for folder in north.settings.call_records_dirs:
-        for record in [*folder.glob("*.csv"), *folder.glob("verifications/*.csv")]:
+        for record in [*folder.glob("*.csv"), *folder.glob("*.read"), *folder.glob("verifications/*.csv")]:
             record.unlink()
     trunk = ("127.0.0.1", int(north.settings.sip_trunk.rpartition(":")[2]))
     through = {
@@ -289,6 +289,7 @@ async def test_an_asterisk_that_was_killed_takes_no_other_asterisks_calls_along(
                         bridge.calls,
                         world.clock,
                         bridge="a",
+                        caught_up=lambda: True,
                         name=asterisk.node.name,
                         patience=timedelta(seconds=-1),
                     )

@@ -1,5 +1,6 @@
 """Several Asterisks: told apart by name, and each given what is its own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,12 @@ from ivr.ami.actions import Action
 from ivr.ami.connection import AmiUnavailable
 from ivr.ami.messages import ChannelListed, Reply
 from ivr.ami.reconcile import Vanished
+from ivr.ami.records import RecordsFolder
 from ivr.ami.strays import Strays
+from ivr.ami.supervisor import AmiSupervisor
 from ivr.ami.termination import Termination
 from ivr.asterisks import Asterisk, Asterisks
+from ivr.bridge import _supervision
 from ivr.callids import call_id_of, system_of
 from ivr.nodes import NAME, Node
 from ivr.settings import IvrSettings
@@ -129,10 +133,47 @@ async def test_an_asterisk_that_is_away_keeps_no_other_from_cutting_its_calls() 
 
 async def test_each_asterisk_misses_its_own_calls_only() -> None:
     calls = OpenCalls(NORTH, SOUTH, LONE)
-    south = Vanished(Ami(), calls, MovedClock(), bridge="a", name="south", patience=timedelta())  # type: ignore[arg-type]
+    south = Vanished(
+        Ami(),  # type: ignore[arg-type]  # a fake
+        calls,  # type: ignore[arg-type]  # a fake
+        MovedClock(),
+        bridge="a",
+        caught_up=lambda: True,
+        name="south",
+        patience=timedelta(),
+    )
     for _ in range(3):
         await south.one_round()
     assert calls.ended == [call_id_of(SOUTH)]
+
+
+def test_what_an_asterisk_lost_waits_for_its_own_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: dict[str, Callable[[], bool]] = {}
+    reading: dict[Path, Any] = {}
+
+    class Reading:
+        def __init__(self, folder: RecordsFolder, *_: object, **__: object) -> None:
+            self.caught_up = False
+            reading[folder.path] = self
+
+        async def run(self) -> None: ...
+
+    class Missing(Reading):
+        def __init__(self, *_: object, caught_up: Callable[[], bool], name: str, **__: object) -> None:
+            asked[name] = caught_up
+
+    monkeypatch.setattr("ivr.bridge.Endings", Reading)
+    monkeypatch.setattr("ivr.bridge.Vanished", Missing)
+    calls: Any = OpenCalls()
+    recordings: Any = None  # nobody takes any away here
+    for name in ("north", "south"):
+        asterisk = Asterisk(Node(name=name, ami_url="", records=tmp_path / name), AmiSupervisor(""))
+        termination = Termination("", Asterisks([asterisk]), calls)
+        for part in _supervision(asterisk, calls, recordings, termination, MovedClock(), bridge="a"):
+            part.close()
+    assert not (asked["north"]() or asked["south"]())
+    reading[tmp_path / "south"].caught_up = True
+    assert (asked["north"](), asked["south"]()) == (False, True)
 
 
 async def test_calls_of_an_asterisk_that_no_setting_names_end_some_day() -> None:

@@ -1,16 +1,15 @@
-"""The line about an ended call: its meaning, and reading it from a file that is being written."""
+"""The line about an ended call: its meaning."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import RFC_4122
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.ami.records import CallRecord, Position, RecordsFolder
+from ivr.ami.records import CallRecord, Told
 from ivr.callids import arrival_of, call_id_of
-from vns.calls.rules import HangupBy, Result
+from vns.calls.rules import NO_NUMBER, HangupBy, Result
 
 ENDED = 1_700_000_060.500
 CHANNEL, OTHER = "PJSIP/trunk-00000001", "PJSIP/trunk-00000002"
@@ -32,6 +31,18 @@ def line(**fields: str) -> str:
         "vn": "050412345678",
     }
     return "|".join({**known, **fields}.values())
+
+
+@pytest.mark.parametrize("ended", ["inf", "1e30", "nan", "-1e300", "x"])
+def test_a_time_that_no_clock_shows_is_no_record(ended: str) -> None:
+    for kind in (CallRecord, Told):
+        with pytest.raises(ValueError):
+            kind.parse(line(ended=ended))
+
+
+@pytest.mark.parametrize("dialled", ["0504" + "1" * 30, "0504123456789", ""])
+def test_what_is_longer_than_any_number_is_none(dialled: str) -> None:
+    assert CallRecord.parse(line(vn=dialled)).vn == NO_NUMBER
 
 
 @pytest.mark.parametrize(
@@ -120,42 +131,3 @@ def test_a_call_has_one_id_of_version_7(seconds: int, counter: int, system: str)
 def test_ids_of_one_second_keep_their_order() -> None:
     ids = [call_id_of(f"vns-1700000000.{counter}") for counter in range(900)]
     assert ids == sorted(ids)
-
-
-def test_reading_on_while_it_is_written(tmp_path: Path) -> None:
-    folder = RecordsFolder(tmp_path)
-    now = datetime(2026, 3, 2, 0, 5, tzinfo=UTC)
-    position = folder.start(now)
-    assert folder.read(position) == ([], position)
-    (tmp_path / "20260228.csv").write_text("too old\n")
-    (tmp_path / "20260301.csv").write_text("one\ntwo\nhal")
-    lines, position = folder.read(position)
-    assert lines == ["one", "two"]
-    assert folder.read(position) == ([], position)
-    with (tmp_path / "20260301.csv").open("a") as file:
-        file.write("f\n")
-    (tmp_path / "20260302.csv").write_text("three\n")
-    lines, position = folder.read(position)
-    assert lines == ["half"]
-    lines, position = folder.read(position)
-    assert lines == ["three"]
-    assert folder.read(position) == ([], Position("20260302", 6))
-
-
-def test_a_long_file_is_read_in_parts(tmp_path: Path) -> None:
-    (tmp_path / "20260302.csv").write_text("".join(f"{number:04}\n" for number in range(1000)))
-    folder, read = RecordsFolder(tmp_path), []
-    position = folder.start(datetime(2026, 3, 2, tzinfo=UTC))
-    while True:
-        lines, position = folder.read(position, at_most=333)
-        if not lines:
-            break
-        read += lines
-    assert read == [f"{number:04}" for number in range(1000)]
-
-
-def test_old_files_are_removed(tmp_path: Path) -> None:
-    for name in ("20260220", "20260301"):
-        (tmp_path / f"{name}.csv").touch()
-    RecordsFolder(tmp_path).remove_before(datetime(2026, 2, 25, tzinfo=UTC))
-    assert [path.stem for path in tmp_path.iterdir()] == ["20260301"]
