@@ -40,6 +40,8 @@ async def test_a_hook_is_set_shown_without_its_secret_replaced_and_taken_away(pl
         {"url": "https://user:password@mall.example/"},
         {"url": "https://mall.example/#part"},
         {"url": "https://mall.example:99999/"},
+        {"url": "https://mall.example:0/"},
+        {"url": "https://256.1.1.1/"},
         {"url": "https://mall.example/ x"},
         {"url": "https://mall.example/" + "x" * 500},
         {"secret": "short"},

@@ -1,6 +1,7 @@
 """Hooks asked over real HTTP: the receiver of docs/intercept-hook.md, and servers that misbehave."""
 
 import asyncio
+import gzip
 import os
 import re
 import socket
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hooks.addresses import Addresses
 from hooks.client import HttpInterceptor, read_answer, told
@@ -25,11 +29,12 @@ from local.children import tied
 from tests.core_world import CUSTOMER, STRANGER, World
 from vns.bindings.rules import BindingChange, Channel
 from vns.calls.service import Attempt, Begun, Calls
+from vns.errors import InvalidRequest
 from vns.messages.rules import Arrival, Status
 from vns.messages.service import Messages
 from vns.numbering.rules import parse
 from vns.pools.rules import Service
-from vns.routing.hooks import Hooks, NewHook
+from vns.routing.hooks import Hooks, NewHook, check_hook
 from vns.routing.intercept import Action, HookAnswer, Inquiry
 from vns.routing.rules import Connect, Question, Reason, Refuse
 from vns.routing.service import Hook, OnFailure
@@ -133,8 +138,10 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
     return head
 
 
-def http(content: bytes, status: bytes = b"200 OK") -> bytes:
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(content), content)
+def http(content: bytes, status: bytes = b"200 OK", encoding: bytes = b"") -> bytes:
+    """`encoding`: the value of Content-Encoding, where that is said."""
+    told_so = b"Content-Encoding: %s\r\n" % encoding if encoding else b""
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, told_so, len(content), content)
 
 
 async def test_the_documented_receiver_answers(receiver: int, interceptor: HttpInterceptor) -> None:
@@ -158,6 +165,9 @@ async def test_a_connection_is_used_again(interceptor: HttpInterceptor) -> None:
     assert {re.search(rb"(?i)host: (\S+)", head)[1] for head in heads} == {b"127.0.0.1:%d" % port}  # type: ignore[index]
 
 
+PACKED = gzip.compress(b'{"action":"allow"}')
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -168,6 +178,9 @@ async def test_a_connection_is_used_again(interceptor: HttpInterceptor) -> None:
         http(b'{"action":"allow"}', b"500 Oh"),
         http(b'{"action":"allow"}', b"302 Found\r\nLocation: http://127.0.0.1/"),
         http(b'{"action":"allow"' + b" " * 5000 + b"}"),
+        http(b"[" * 4000),
+        http(PACKED, encoding=b"gzip"),
+        http(gzip.compress(PACKED), encoding=b"gzip, gzip"),
         b"nonsense\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: zwei\r\n\r\n",
     ],
@@ -177,9 +190,53 @@ async def test_what_is_no_answer_is_none(interceptor: HttpInterceptor, answer: b
         assert await interceptor.ask(hook(port), INQUIRY) is None
 
 
+async def test_no_packed_answer_is_asked_for_and_a_plain_one_may_say_that_it_is(interceptor: HttpInterceptor) -> None:
+    async with answering(http(b'{"action":"allow"}', encoding=b"Identity")) as (port, heads):
+        assert await interceptor.ask(hook(port), INQUIRY) == HookAnswer(action=Action.ALLOW)
+    assert [re.findall(rb"(?i)accept-encoding: (.+)\r\n", head) for head in heads] == [[b"identity"]]
+
+
 async def test_nobody_there_is_no_answer(interceptor: HttpInterceptor, new_port: Callable[[], int]) -> None:
     assert await interceptor.ask(hook(new_port()), INQUIRY) is None
     assert await interceptor.ask(hook(1, url="http://no-such-host.invalid/"), INQUIRY) is None
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "[v1.a]", "[::1", "xn--a.invalid", "a..invalid", "a" * 64 + ".invalid"])
+async def test_an_address_that_nobody_can_call_is_no_answer(interceptor: HttpInterceptor, host: str) -> None:
+    assert await interceptor.ask(hook(1, url=f"http://{host}/"), INQUIRY) is None
+
+
+def takes(url: str) -> bool:
+    """Whether a hook may have the address."""
+    try:
+        check_hook(NewHook(url=url, secret=SECRET))
+    except InvalidRequest:
+        return False
+    return True
+
+
+@given(st.text("0129.:[]%@\\vax-_~", max_size=20))
+@example("256.1.1.1")
+@example("010.0.0.1")
+@example("[v1.a]")
+@example("[::1]a:80")
+@example("a[::1]")
+@example("[1.2.3.4]")
+@example("a:+1")
+@example("a:0")
+def test_what_a_hook_may_have_is_an_address_for_the_client(netloc: str) -> None:
+    if takes(f"http://{netloc}/"):
+        url = httpx.URL(f"http://{netloc}/")
+        assert url.raw_host
+        assert url.port != 0
+
+
+@pytest.mark.parametrize(
+    "host", ["Mall.example", "mall_1.example:8443", "8.8.8.8:80", "[2001:db8::1]:443", "1.2.3.example"]
+)
+def test_hosts_that_a_hook_may_have(host: str) -> None:
+    assert takes(f"https://{host}")
+    assert takes(f"HTTP://{host}/vns?token=1")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "[::1]", "169.254.169.254"])
@@ -198,6 +255,7 @@ async def test_a_tenant_cannot_have_the_operator_s_own_servers_called(host: str)
         (b'{"action":"refuse","reason":7}', HookAnswer(action=Action.REFUSE)),
         (b'{"action":"allow","more":[]}', HookAnswer(action=Action.ALLOW)),
         (b"[]", None),
+        (b"[" * 4000, None),
         (None, None),
     ],
 )
@@ -252,6 +310,22 @@ async def test_a_silent_hook_is_left_at_its_deadline(
         await hooked(world, port, deadline_ms=50, on_failure=on_failure)
         begun = await called(world, interceptor)
     assert reason(begun) is (None if on_failure is OnFailure.ALLOW else Reason.NOT_ALLOWED)
+
+
+@pytest.mark.parametrize("on_failure", OnFailure)
+async def test_whatever_goes_wrong_at_a_hook_the_tenant_s_word_holds(
+    world: World, interceptor: HttpInterceptor, on_failure: OnFailure
+) -> None:
+    """An answer too deep to be read, and an address set before such ones were refused."""
+    expected = None if on_failure is OnFailure.ALLOW else Reason.NOT_ALLOWED
+    await world.allocate()
+    async with answering(http(b"[" * 4000)) as (port, heads):
+        await hooked(world, port, on_failure=on_failure)
+        assert reason(await called(world, interceptor)) is expected
+    assert len(heads) == 1
+    async with world.db.connection() as connection:
+        await connection.execute("update intercept_hooks set url = 'http://256.1.1.1/'")
+    assert reason(await called(world, interceptor)) is expected
 
 
 async def test_without_an_interceptor_a_hook_has_failed(world: World) -> None:

@@ -1,7 +1,9 @@
 """Where tenants want to be asked before one of their bindings connects anybody: set, shown, taken away."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +23,9 @@ SHORTEST_SECRET, LONGEST_SECRET = 16, 128  # characters
 LONGEST_URL: Final = 500  # characters
 SHORTEST_DEADLINE, LONGEST_DEADLINE = 50, 1_500  # milliseconds: a caller hears nothing meanwhile
 DEFAULT_DEADLINE: Final = 700
+
+_HOST_AND_PORT: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:@]+))(?::[0-9]*)?")
+_FOUR_NUMBERS: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -87,7 +92,7 @@ def check_hook(hook: NewHook) -> None:
     """Raises InvalidRequest for what no hook can have."""
     try:
         parts = urlsplit(hook.url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = parts.scheme in ("http", "https") and _names_a_host(parts.netloc) and parts.port != 0
         bare = parts.username is None and parts.password is None and not parts.fragment
     except ValueError:
         usable = bare = False
@@ -98,6 +103,21 @@ def check_hook(hook: NewHook) -> None:
         raise InvalidRequest(f"secret has {SHORTEST_SECRET} to {LONGEST_SECRET} ASCII characters")
     if not SHORTEST_DEADLINE <= hook.deadline_ms <= LONGEST_DEADLINE:
         raise InvalidRequest(f"deadline_ms is {SHORTEST_DEADLINE} to {LONGEST_DEADLINE}")
+
+
+def _names_a_host(netloc: str) -> bool:
+    """Whether the client of hooks (hooks.client) can call it. Raises ValueError for what looks like an IP address and
+    is none: urlsplit would take it, and that client would not.
+    """
+    found = _HOST_AND_PORT.fullmatch(netloc)
+    if found is None:
+        return False
+    in_brackets, name = found.groups()
+    if in_brackets is not None:
+        IPv6Address(in_brackets)
+    elif _FOUR_NUMBERS.fullmatch(name):
+        IPv4Address(name)
+    return True
 
 
 def _shown(row: asyncpg.Record) -> HookShown:
