@@ -261,6 +261,14 @@ STEPS: Final = (
         "마지막 연결이 종료되었고 휴지 기간도 지났습니다.",
     ),
     (
+        "there is a fallback number, but the number rests no more",
+        "대체 수신 번호가 있으나 번호의 휴지 기간이 지났습니다.",
+    ),
+    (
+        "there is a fallback number, but the caller is no party any more",
+        "대체 수신 번호가 있으나 발신자는 더 이상 이 연결의 당사자가 아닙니다.",
+    ),
+    (
         "there is a fallback number, but the caller's number is withheld",
         "대체 수신 번호가 있으나 발신번호가 표시되지 않았습니다.",
     ),

@@ -235,6 +235,35 @@ def test_who_answers_for_what_has_ended(
     assert told(decide(replace(question(Mode.ONE_WAY, "stranger"), **asked), known)) == expected
 
 
+# (who calls, what is stored, what comes of it), for each mode in which the seats of the parties stay when they are free
+PARTIES_ENDED: list[tuple[str, dict[str, Any], str]] = [
+    ("owner", {}, "fallback"),
+    ("peer", {}, "fallback"),
+    ("peer", {"rests_until": NOW + timedelta(microseconds=1)}, "fallback"),
+    ("peer", {"rests_until": NOW}, "ended"),
+    ("owner", {"rests_until": None}, "ended"),
+]
+
+
+@pytest.mark.parametrize("mode", PAIRS)
+@pytest.mark.parametrize(("who", "stored", "expected"), PARTIES_ENDED)
+def test_who_answers_for_a_pair_that_has_ended(mode: Mode, who: str, stored: dict[str, Any], expected: str) -> None:
+    known = facts(mode, who, "resting")
+    assert known.binding is not None
+    known = replace(known, binding=replace(known.binding, rules=FALLBACK), **stored)
+    assert told(decide(question(mode, who), known)) == expected
+
+
+@pytest.mark.parametrize("mode", PAIRS)
+@pytest.mark.parametrize("rests_until", [LATER, NOW])
+def test_nobody_answers_for_a_party_that_was_replaced(mode: Mode, rests_until: datetime) -> None:
+    """What it is told is that of a binding that has ended: so says the row of facts (vns.routing.service)."""
+    known = facts(mode, "peer", "resting")
+    assert known.binding is not None
+    former = replace(known.binding, rules=FALLBACK, caller_is=None)
+    assert told(decide(question(mode, "peer"), replace(known, binding=former, rests_until=rests_until))) == "ended"
+
+
 def test_limits_and_words_of_the_customer_go_with_the_decision() -> None:
     busy, tone = UUID(int=7), UUID(int=8)
     rules = rules_of(
@@ -355,6 +384,9 @@ def test_whatever_is_stored_nobody_is_connected_who_must_not_be(asked: Question,
     if decision.target is Target.FALLBACK:
         assert binding.rules.fallback_number is not None
         assert asked.channel is Channel.VOICE
+        assert known.rests_until is not None
+        assert known.rests_until > NOW
+        assert binding.mode not in PAIRS or binding.caller_is is not None
         return
     assert decision.target not in known.blocked
     assert asked.channel in binding.channels

@@ -8,7 +8,7 @@ import pytest
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
 from tests.routing.rows import Row, write
 from vns.access.rules import TenantKind
-from vns.bindings.rules import BindingChange, Channel
+from vns.bindings.rules import BindingChange, Channel, Status
 from vns.crypto.errors import DecryptionFailed
 from vns.numbering.rules import parse
 from vns.pools.rules import Mode, PoolChange, Service
@@ -19,9 +19,11 @@ from vns.rulebook.documents import checked
 from vns.rulebook.rules import SealedNumber
 from vns.rulebook.sealing import seal, unseal
 
-X, SAFE = 7080000000, 50410000000
+X, Y, SAFE = 7080000000, 7080000001, 50410000000
 FIRST, SECOND = "01077770001", "01077770002"
+FALLBACK = "0212345678"
 GROUP = Row(mode=Mode.GROUP, vn=X, members=(FIRST, SECOND))
+PER_SIDE = Row(mode=Mode.PER_SIDE, vn=X, peer_vn=Y, peer=COURIER)
 
 
 async def asked(world: World, vn: int, caller: str, channel: Channel = Channel.VOICE, **more: Any) -> Routed:
@@ -121,6 +123,59 @@ async def test_a_group_without_anybody_who_may_be_called_reaches_nobody(world: W
     await write(world, replace(GROUP, members=("070-9000-0001".replace("-", ""),)))
     await world.pool("070-9000-0000", "070-9000-0019", Service.VOIP)
     assert reason(await asked(world, X, CUSTOMER)) is Reason.UNREACHABLE
+
+
+def called(routed: Routed) -> list[str]:
+    """Whom it reaches; nobody where it has ended."""
+    assert reason(routed) in (None, Reason.ENDED)
+    return [target.digits for target in routed.targets]
+
+
+ENDED_PAIRS = [
+    pytest.param(Row(mode=Mode.BIDIRECTIONAL, vn=X, peer=COURIER), ((X, CUSTOMER), (X, COURIER)), id="bidirectional"),
+    pytest.param(PER_SIDE, ((Y, CUSTOMER), (X, COURIER)), id="per_side"),
+    pytest.param(GROUP, ((X, CUSTOMER), (X, SECOND)), id="group"),
+]
+
+
+@pytest.mark.parametrize("of_the_pool", [False, True])
+@pytest.mark.parametrize(("row", "parties"), ENDED_PAIRS)
+async def test_the_fallback_answers_former_parties_as_long_as_their_number_rests(
+    world: World, row: Row, parties: tuple[tuple[int, str], ...], of_the_pool: bool
+) -> None:
+    """Nobody takes their seats over meanwhile."""
+    rules = {"fallback_number": FALLBACK}
+    if of_the_pool:
+        await pool_rules(world, "voip", **rules)
+    await write(world, replace(row, rules=None if of_the_pool else rules, status=Status.RELEASED, ended=True))
+    for vn, party in parties:
+        assert called(await asked(world, vn, party)) == [FALLBACK]
+    world.clock.move(days=7)
+    for vn, party in parties:
+        assert called(await asked(world, vn, party)) == []
+
+
+async def test_a_party_that_was_replaced_has_no_fallback(world: World) -> None:
+    """Neither while the pair goes on, nor when that has ended and the seats of both rest."""
+    pair = await world.pair(rules=checked({"fallback_number": FALLBACK}))
+    await world.bindings.change(world.mall, pair.id, BindingChange(peer_number=parse(STRANGER)))
+    assert called(await asked(world, pair.vn, CUSTOMER)) == [STRANGER]
+    assert called(await asked(world, pair.vn, COURIER)) == []
+    await world.bindings.release(world.mall, pair.id)
+    assert called(await asked(world, pair.vn, STRANGER)) == [FALLBACK]
+    assert called(await asked(world, pair.vn, COURIER)) == []
+
+
+async def test_a_member_that_left_has_no_fallback(world: World) -> None:
+    team = await world.allocate(
+        mode=Mode.GROUP, members=(FIRST, SECOND), rules=checked({"fallback_number": FALLBACK}), service=Service.VOIP
+    )
+    await world.bindings.change(world.mall, team.id, BindingChange(remove_members=(parse(SECOND),)))
+    assert called(await asked(world, team.vn, FIRST)) == [CUSTOMER]
+    assert called(await asked(world, team.vn, SECOND)) == []
+    await world.bindings.release(world.mall, team.id)
+    assert called(await asked(world, team.vn, FIRST)) == [FALLBACK]
+    assert called(await asked(world, team.vn, SECOND)) == []
 
 
 async def test_a_sealed_number_opens_only_where_it_belongs(world: World) -> None:

@@ -100,19 +100,29 @@ class _Deciding:
         return self._refuse(Reason.UNALLOCATED, "the last binding has ended and its quarantine is over")
 
     def _ended(self, binding: BindingFacts, why: str) -> Decision:
-        """Somebody may answer for a number that has ended, on the telephone."""
+        """Somebody may answer for a number that has ended, on the telephone, while it rests."""
         self.steps.append(why)
-        question = self.question
-        if binding.rules.fallback_number is None or question.channel is not Channel.VOICE:
+        if binding.rules.fallback_number is None or self.question.channel is not Channel.VOICE:
             return self._refuse(Reason.ENDED)
-        if question.caller is None:
-            return self._refuse(Reason.ENDED, "there is a fallback number, but the caller's number is withheld")
-        if self.facts.caller_blocked:
-            return self._refuse(Reason.ENDED, "there is a fallback number, but calls from this caller are blocked")
-        if not self._proven() and not self._caller_may_be_shown():
-            return self._refuse(Reason.ENDED, "there is a fallback number, but no caller ID that is proven")
+        objection = self._not_for_fallback(binding)
+        if objection is not None:
+            return self._refuse(Reason.ENDED, f"there is a fallback number, but {objection}")
         present = Presented.VIRTUAL_NUMBER if self._proven() else Presented.CALLER
         return self._connect(binding, Target.FALLBACK, present)
+
+    def _not_for_fallback(self, binding: BindingFacts) -> str | None:
+        """Why this caller does not reach the fallback number; None: it does."""
+        if not self._resting():  # the seats of a pair stay until somebody else takes them
+            return "the number rests no more"
+        if binding.mode in _PAIRS and binding.caller_is is None:
+            return "the caller is no party any more"
+        if self.question.caller is None:
+            return "the caller's number is withheld"
+        if self.facts.caller_blocked:
+            return "calls from this caller are blocked"
+        if not self._proven() and not self._caller_may_be_shown():
+            return "no caller ID that is proven"
+        return None
 
     def _through(self, binding: BindingFacts) -> Decision:
         """A live binding: from who calls whom to the last check."""
