@@ -103,6 +103,7 @@ async def running(
         closing.push_async_callback(store.close)
         copies = Copies(db, store, router, clock)
         standby = Standby(calls, router, copies, db)
+        library = PromptLibrary(Prompts(db, clock), ivr.prompt_folders)
         questions = Questions(
             standby,
             clock,
@@ -110,7 +111,7 @@ async def running(
             deadline=ivr.question_deadline_seconds,
             at_once=ivr.questions_at_once,
             rate=CallRate(ivr.calls_a_second),
-            library=PromptLibrary(Prompts(db, clock), ivr.prompt_folders),
+            library=library,
         )
         asterisks = Asterisks.of(ivr.nodes)
         termination = Termination(core.database_url, asterisks, calls)
@@ -135,6 +136,7 @@ async def running(
                     copies.run(),
                     standby.run(),
                     begins.run(),
+                    library.run(),
                     termination.run(),
                     verifying.run(),
                     Strays(asterisks.names, calls, clock, bridge=name).run(),

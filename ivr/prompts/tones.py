@@ -6,7 +6,8 @@ other place of theirs would have to be read anew, by all of Asterisk, for each n
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -22,6 +23,7 @@ drop view if exists musiconhold;
 create view musiconhold as select name, 'files' as mode, '{folder}/' || name as directory from tones;
 """
 _ADD: Final = "insert or ignore into tones (name) values (?)"
+_REMOVE: Final = "delete from tones where name = ?"
 
 
 def prepare(prompts: Path, inside: str) -> None:
@@ -44,15 +46,35 @@ def add(prompts: Path, name: str, sound: Path) -> None:
     plays none. Raises OSError.
     """
     place = prompts / FOLDER / name
-    place.mkdir(parents=True, exist_ok=True)
-    if (prompts / DATABASE).exists():
-        try:
-            with closing(sqlite3.connect(prompts / DATABASE, timeout=BUSY)) as database, database:
-                database.execute(_ADD, (name,))
-        except sqlite3.Error as error:
-            raise OSError("the tones cannot be written down") from error
-    if not (place / FILE).exists():
-        beside = place.with_name(f".{uuid4().hex}")
-        os.link(sound, beside)
-        beside.rename(place / FILE)  # does nothing where another bridge was quicker: both are the same file
-        beside.unlink(missing_ok=True)
+    with _written_down(prompts, _ADD, name):
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / FILE).exists():
+            beside = place.with_name(f".{uuid4().hex}")
+            os.link(sound, beside)
+            beside.rename(place / FILE)  # does nothing where another bridge was quicker: both are the same file
+            beside.unlink(missing_ok=True)
+
+
+def remove(prompts: Path, name: str) -> None:
+    """Nothing happens where it is gone. Raises OSError."""
+    place = prompts / FOLDER / name
+    with _written_down(prompts, _REMOVE, name):
+        (place / FILE).unlink(missing_ok=True)
+        with suppress(OSError):  # gone, or somebody has put something else into it
+            place.rmdir()
+
+
+@contextmanager
+def _written_down(prompts: Path, statement: str, name: str) -> Iterator[None]:
+    """What is done inside and the row are one: whoever else adds or removes a tone waits meanwhile, else the row of one
+    that is there could be missing. Raises OSError.
+    """
+    if not (prompts / DATABASE).exists():
+        yield
+        return
+    try:
+        with closing(sqlite3.connect(prompts / DATABASE, timeout=BUSY)) as database, database:
+            database.execute(statement, (name,))
+            yield
+    except sqlite3.Error as error:
+        raise OSError("the tones cannot be written down") from error

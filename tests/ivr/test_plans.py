@@ -40,7 +40,7 @@ STATEMENTS: list[tuple[ModuleType, str]] = [
     (messages, "OWNERS"),
     (abuse, "TRUSTED"),
     *((recordings, name) for name in ("INSERT", "PATH_OF_CALL")),
-    *((prompts, name) for name in ("NAMES", "SOUNDS")),
+    *((prompts, name) for name in ("IDS", "NAMES", "SOUNDS")),
     *((verifications, name) for name in ("SELECT", "CLAIM", "FINISH", "EXPIRE")),
 ]
 # Those that hold what a bridge looks for and little else, and are read from one end to the other.

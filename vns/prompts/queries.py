@@ -16,5 +16,6 @@ SELECT = f"select {_FIELDS} from prompts where tenant_id = $1 and id = $2"
 AUDIO = "select audio from prompts where tenant_id = $1 and id = $2"
 DELETE = "delete from prompts where tenant_id = $1 and id = $2 returning name"
 
+IDS = "select id from prompts where id > $1 order by id limit $2"
 SOUNDS = "select id, audio from prompts where id = any($1::uuid[])"
 NAMES = "select id, encode(sha256(audio), 'hex') as name from prompts where id = any($1::uuid[])"

@@ -19,6 +19,7 @@ from vns.storage.clock import Clock
 from vns.storage.database import Database
 
 SHAPED_AT_ONCE = 2  # a recording takes up to two seconds of a processor
+IDS_AT_ONCE = 1_000
 
 
 class Prompts:
@@ -87,6 +88,18 @@ class Prompts:
             if name is None:
                 raise NotFound("no such prompt")
             await self._note(connection, principal, "prompt.deleted", prompt_id, name)
+
+    async def ids(self) -> set[UUID]:
+        """Of all prompts, whosever they are."""
+        found: set[UUID] = set()
+        last = UUID(int=0)
+        while True:
+            async with self._db.connection() as connection:
+                rows = await connection.fetch(queries.IDS, last, IDS_AT_ONCE)
+            found.update(row["id"] for row in rows)
+            if len(rows) < IDS_AT_ONCE:
+                return found
+            last = rows[-1]["id"]
 
     async def names(self, prompt_ids: Iterable[UUID]) -> dict[UUID, str]:
         """The names of `Sound`s, of those ids that are prompts of anybody's."""
