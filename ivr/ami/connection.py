@@ -125,7 +125,7 @@ class AmiConnection:
             raise AmiUnavailable("the manager interface did not answer in time") from error
         finally:
             self._forget(future)
-        return _reply(answer)
+        return _reply(answer, lists=action.lists)
 
     async def wait_gone(self) -> None:
         await self._manager.gone.wait()
@@ -151,10 +151,19 @@ class AmiConnection:
             del responses[key]
 
 
-def _reply(answer: Any) -> Reply:
-    """panoramisk answers with one message, or with a list of them."""
+def _reply(answer: Any, *, lists: bool) -> Reply:
+    """panoramisk answers with one message, or with a list of them.
+
+    Raises AmiUnavailable when a part is missing or cannot be read: with that part left out of a list of channels, one
+    that is up would seem to be gone.
+    """
     first, *rest = answer if isinstance(answer, list) else [answer]
-    events = tuple(event_of(message) for message in rest)
+    try:
+        events = tuple(event_of(message) for message in rest)
+    except MalformedMessage as error:
+        raise AmiUnavailable(f"an answer of the manager interface cannot be read: {error}") from error
+    if lists and not _is_whole(rest):
+        raise AmiUnavailable("the manager interface did not list everything")
     name = first.get("SystemName", "")
     return Reply(
         success=bool(first.success),
@@ -162,3 +171,11 @@ def _reply(answer: Any) -> Reply:
         events=events,
         system_name=name if isinstance(name, str) else "",
     )
+
+
+def _is_whole(listed: list[Any]) -> bool:
+    """Whether the last one says that this is all, and how many there are. A refused list has no such end."""
+    if not listed or not str(listed[-1].get("Event", "")).endswith("Complete"):
+        return False
+    count = str(len(listed) - 1)
+    return bool(listed[-1].get("ListItems", count) == count)

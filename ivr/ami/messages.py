@@ -35,12 +35,14 @@ class Reply:
 
 
 class MalformedMessage(ValueError):
-    """A message lacks what its kind must have."""
+    """A message lacks what its kind must have, or has it twice: a part of it was written by somebody else."""
 
 
-def event_of(headers: Mapping[str, str]) -> Event:
+def event_of(headers: Mapping[str, object]) -> Event:
     """Raises MalformedMessage."""
     name = headers.get("Event", "")
+    if not isinstance(name, str):  # panoramisk makes a list of a header that comes twice
+        raise MalformedMessage("an event of several kinds")
     if name == "UserEvent" and headers.get("UserEvent") == "VnsVerificationEnded":
         return VerificationEnded(_needed(headers, "Record"))
     if name == "CoreShowChannel":
@@ -48,8 +50,8 @@ def event_of(headers: Mapping[str, str]) -> Event:
     return OtherEvent(name)
 
 
-def _needed(headers: Mapping[str, str], name: str) -> str:
+def _needed(headers: Mapping[str, object], name: str) -> str:
     value = headers.get(name)
     if not isinstance(value, str) or not value:
-        raise MalformedMessage(f"an event without {name}")
+        raise MalformedMessage(f"an event without {name}, or with several")
     return value

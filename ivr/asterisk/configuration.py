@@ -39,6 +39,11 @@ DIGIT_TIMEOUT = 5  # seconds of silence after which the digits are complete
 # The number that the caller dialled, of a channel wherever it is.
 _DIALLED = "${URIENCODE(${CALLERID(dnid)})}"
 
+# Who calls, without what is in no number: a caller chose that text, and Asterisk would show it to whoever lists its
+# channels, line ends included. What is left has no character that means something to the dialplan.
+_CALLER = r"${FILTER(0-9A-Za-z+*#.\x3b\x2d,${CALLERID(num)})}"
+_TIDY_CALLER = f"${{SET(CALLERID(num)={_CALLER}):0:0}}"  # in passing, like the time below
+
 # Sets a variable in passing: a step of its own would cost more.
 _NOW = "${SET(DIALLED_AT=${STRFTIME(,,%s.%3q)}):0:0}"
 
@@ -124,6 +129,7 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
         "ami_secret": ami_secret,
         "ring_timeout": str(settings.ring_timeout_seconds),
         "record": _RECORD,
+        "caller": _CALLER,
         "now": _NOW,
         "time_out": _time_out(settings),
         "tones": tones.DATABASE,
@@ -148,11 +154,13 @@ def _values(target: Instance, settings: IvrSettings, extra_dialplan: str, system
 def _entry(settings: IvrSettings, *, read: bool = False) -> str:
     """Where calls arrive. Every step costs, so the first bridge is asked right here; its answer leads away.
 
-    `read`: calls of which the question has to read the headers, see ivr.asterisk.headers.
+    `read`: calls of which the question has to read the headers, see ivr.asterisk.headers. Every call with line
+    ends in From is one.
     """
     lines = []
+    question = _question(settings, 0, read=read, tidy=read)
     for pattern in ("s", "_[+0-9]!", "_[a-zA-Z*#]."):
-        lines += [f"exten => {pattern},1,{_question(settings, 0, read=read)}", " same => n,Goto(vns-ask-1,s,1)"]
+        lines += [f"exten => {pattern},1,{question}", " same => n,Goto(vns-ask-1,s,1)"]
     return "\n".join([*lines, _after_time_out(0)])
 
 
@@ -171,10 +179,11 @@ def _ask(settings: IvrSettings) -> str:
     return "\n\n".join(contexts)
 
 
-def _question(settings: IvrSettings, place: int, *, read: bool, digits: bool = False) -> str:
+def _question(settings: IvrSettings, place: int, *, read: bool, digits: bool = False, tidy: bool = False) -> str:
     headers = [f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "Privacy")]
     given = ["${URIENCODE(${DIGITS})}"] if digits else []
-    arguments = ",".join([_DIALLED, *(headers if read else []), *given, question_token(settings.ami_url)])
+    dialled = (_TIDY_CALLER if tidy else "") + _DIALLED
+    arguments = ",".join([dialled, *(headers if read else []), *given, question_token(settings.ami_url)])
     return f"AGI(agi://{settings.bridges[place]}/question,{arguments})"
 
 
@@ -189,7 +198,7 @@ def _after_time_out(place: int) -> str:
 def _refusal(reason: Reason, inside: str) -> str:
     refusal = REFUSALS[reason]
     return (
-        f"exten => {reason},1,MSet(TIMEOUT(absolute)=0,REASON={reason})\n"
+        f"exten => {reason},1,MSet(TIMEOUT(absolute)=0,REASON={reason},CALLERID(num)=)\n"
         " same => n,Progress()\n"
         f' same => n,Playback({inside}/prompts/${{IF($["${{PROMPT_{reason}}}"=""]?{refusal.prompt}'
         f":${{PROMPT_{reason}}})}},noanswer)\n"

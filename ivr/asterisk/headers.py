@@ -5,6 +5,9 @@ ivr.agi.identity: it looks past an asserted identity that it cannot read, believ
 identities the first, and only `id` for a wish for privacy. Reading a header by a step of the dialplan costs each call
 a hand-over between threads. So the calls of which both make the same take Asterisk's word, and of the others the
 question reads the headers. The expressions are POSIX, as Asterisk searches by them, and mean the same to `re`.
+
+Asterisk keeps the user part of From as it was meant, line ends included, and prints it so for whoever lists its
+channels. A call with such a From is among the others too: its user part is tidied before anything else happens.
 """
 
 from typing import Final
@@ -27,8 +30,16 @@ _NO_PLAIN_NUMBER: Final = "|".join(
     )
 )
 
-READ: Final = {"Privacy": ".", "Remote-Party-ID": ".", "P-Asserted-Identity": _NO_PLAIN_NUMBER}
-"""Name of a header → what is found in one that the question has to read."""
+# A character that is not printed, as Asterisk writes the header out to search it.
+_LINE_ENDS_AND_THE_LIKE: Final = "%[01][0-9A-Fa-f]|%7[Ff]"
+
+READ: Final = {
+    "Privacy": ".",
+    "Remote-Party-ID": ".",
+    "P-Asserted-Identity": _NO_PLAIN_NUMBER,
+    "From": _LINE_ENDS_AND_THE_LIKE,
+}
+"""Name of a header → what is found in one of a call of which the question has to read the headers."""
 
 
 def identifications(endpoint: str) -> str:

@@ -1,7 +1,7 @@
 """What panoramisk would do wrong on a real wire, one test for each finding."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -229,6 +229,59 @@ async def test_a_list_comes_with_its_events_and_others_pass_by() -> None:
         listed = [event for event in reply.events if isinstance(event, ChannelListed)]
         assert listed == [ChannelListed("vns-1700000000.1"), ChannelListed("vns-1700000000.2")]
         assert await next_event(events) == VerificationEnded("between")
+
+
+Listing = Callable[[str], bytes]  # what stands in a list, given the action's id
+CHANNEL = "vns-1700000000.1"
+
+
+def listing(events: Listing, *, counted: int = 1) -> Answer:
+    """An Asterisk with a list of channels; `counted`: how many it says there are."""
+
+    def answer(fake: FakeAmi, action: Received, writer: asyncio.StreamWriter) -> bytes | None:
+        if action["Action"] != ["CoreShowChannels"]:
+            return obliging(fake, action, writer)
+        identity = action["ActionID"][0]
+        head = message(Response="Success", ActionID=identity, EventList="start", Message="Channels will follow")
+        end = message(Event="CoreShowChannelsComplete", ActionID=identity, EventList="Complete", ListItems=str(counted))
+        return head + events(identity) + end
+
+    return answer
+
+
+def shown(identity: str, caller: str) -> bytes:
+    return message(Event="CoreShowChannel", ActionID=identity, CallerIDNum=caller, Uniqueid=CHANNEL)
+
+
+@pytest.mark.parametrize(
+    ("events", "counted"),
+    [
+        pytest.param(partial(shown, caller="1\r\nUniqueid: x"), 1, id="a channel with two ids"),
+        pytest.param(partial(shown, caller="1\r\n\r\nx"), 1, id="a channel without one"),
+        pytest.param(partial(shown, caller="1\r\nResponse: Success"), 1, id="an end before the end"),
+        pytest.param(partial(shown, caller="1"), 2, id="fewer than there are"),
+    ],
+)
+async def test_a_list_that_cannot_be_read_whole_is_no_answer(events: Listing, counted: int) -> None:
+    """A caller's text stands in it as it is. With that channel left out, its call would look as if it had vanished."""
+    async with fake_ami(listing(events, counted=counted)) as fake, connected(fake) as (connection, _):
+        with pytest.raises(AmiUnavailable):
+            await connection.send(list_channels())
+        fake.answer = listing(partial(shown, caller="1"))
+        assert (await connection.send(list_channels())).events[0] == ChannelListed(CHANNEL)
+
+
+async def test_a_refused_list_is_none() -> None:
+    """Read as an empty one it would end every call."""
+
+    def refuse(fake: FakeAmi, action: Received, writer: asyncio.StreamWriter) -> bytes | None:
+        if action["Action"] != ["CoreShowChannels"]:
+            return obliging(fake, action, writer)
+        return message(Response="Error", ActionID=action["ActionID"][0], Message="Permission denied")
+
+    async with fake_ami(refuse) as fake, connected(fake) as (connection, _):
+        with pytest.raises(AmiUnavailable):
+            await connection.send(list_channels())
 
 
 async def test_a_message_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

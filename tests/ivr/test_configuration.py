@@ -115,11 +115,43 @@ def test_causes_of_the_targets_network(instance: Instance, settings: IvrSettings
     assert f"exten => c{cause},1,Goto({REACHED_NOBODY},{reason},1)" in written(instance, "extensions.conf")
 
 
+def context(dialplan: str, name: str) -> str:
+    return dialplan.partition(f"\n[{name}]\n")[2].partition("\n[")[0]
+
+
+def test_who_calls_is_tidied_where_plain_calls_do_not_come(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    dialplan, tidied = written(instance, "extensions.conf"), "${SET(CALLERID(num)=${FILTER("
+    assert tidied not in context(dialplan, "vns-in")
+    asked = [line for line in context(dialplan, "vns-in-read").splitlines() if "/question," in line]
+    assert asked
+    assert all(f"/question,{tidied}" in line for line in asked)
+    assert dialplan.count(tidied) == len(asked)
+
+
+def test_no_call_stays_with_what_its_caller_chose(instance: Instance, settings: IvrSettings) -> None:
+    """Refused, or asked for digits, it stays for a while."""
+    write_configuration(instance, settings)
+    dialplan = written(instance, "extensions.conf")
+    for reason in Reason:
+        assert f"exten => {reason},1,MSet(TIMEOUT(absolute)=0,REASON={reason},CALLERID(num)=)" in dialplan
+    [collect] = re.findall("exten => s,1,MSet.TRIES=0.*", context(dialplan, "vns-collect"))
+    assert ",CALLERID(num)=${FILTER(" in collect
+
+
+def test_nobody_says_in_the_middle_of_a_call_who_it_is(instance: Instance, settings: IvrSettings) -> None:
+    write_configuration(instance, settings)
+    carrier = written(instance, "pjsip.conf").partition("\n[carrier](!)\n")[2].partition("\n[")[0]
+    assert "\ntrust_connected_line = no\n" in carrier
+    assert "trust_connected_line = yes" not in written(instance, "pjsip.conf")
+
+
 def test_what_a_caller_chose_is_only_handed_on_encoded(instance: Instance, settings: IvrSettings) -> None:
     write_configuration(instance, settings)
     dialplan = written(instance, "extensions.conf")
     assert dialplan.count("PJSIP_HEADER(read,") == dialplan.count("${URIENCODE(${PJSIP_HEADER(read,")
-    assert dialplan.count("${CALLERID(") == dialplan.count("${URIENCODE(${CALLERID(dnid)})}")
+    encoded, tidied = (dialplan.count(f"${{{said}") for said in ("URIENCODE(${CALLERID(dnid)})}", "FILTER(0-9A-Za-z+"))
+    assert dialplan.count("${CALLERID(") == encoded + tidied
     assert "${EXTEN" not in dialplan
 
 

@@ -78,3 +78,17 @@ def test_no_expression_is_cut_short_by_a_comment() -> None:
     for line in text.splitlines():
         if "match_header" in line:
             assert line.endswith("/")
+
+
+FROM = re.compile(READ["From"])
+
+
+@pytest.mark.parametrize("caller", ["1%0d%0aUniqueid%3a%20x", "%0A", "1%1f", "1%7F"])
+def test_line_ends_in_from_are_found(caller: str) -> None:
+    """As Asterisk writes the header out: whatever is no plain character is escaped."""
+    assert FROM.search(f'"Kim" <sip:{caller}@carrier.example>;tag=1') is not None
+
+
+@pytest.mark.parametrize("caller", ["01012345678", "+821012345678;npdi", "anonymous", "%23", "%2B82", "%ed%99%8d"])
+def test_any_other_from_is_as_plain_as_ever(caller: str) -> None:
+    assert FROM.search(f"<sip:{caller}@carrier.example>;tag=1") is None
