@@ -18,6 +18,7 @@ from ivr.ami.messages import ChannelListed
 from ivr.ami.supervisor import AmiSupervisor
 from ivr.callids import call_id_of
 from ivr.failures import GONE
+from vns.crypto.errors import CryptoError
 from vns.recordings.service import Recordings
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class RecordingKeeper:
         self._bridge = bridge
         self._still = still
         self._left_every = left_every
+        self._waiting: set[str] = set()  # names of files that were told of as waiting
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -64,14 +66,20 @@ class RecordingKeeper:
             await asyncio.sleep(EVERY)
 
     async def keep_finished(self) -> None:
-        """Encrypt what Asterisk has finished, and tell of it. Raises Unavailable, OSError."""
+        """Encrypt what Asterisk has finished, and tell of it. What cannot be encrypted waits for the next look.
+
+        Raises Unavailable; OSError when a folder cannot be looked into.
+        """
         for path in self._files(WHOLE):
             await self._seal(path, WHOLE)
         await self._recordings.register(self._bridge)
 
     async def keep_left(self) -> None:
-        """Encrypt parts whose calls are gone. Raises AmiUnavailable, Unavailable, OSError."""
-        silent = [path for path in self._files(PART) if time.time() - path.stat().st_mtime >= self._still]
+        """Encrypt parts whose calls are gone, each by itself as in `keep_finished`.
+
+        Raises AmiUnavailable, Unavailable; OSError when a folder cannot be looked into.
+        """
+        silent = [path for path in self._files(PART) if self._is_still(path)]
         if not silent:
             return
         reply = await self._ami.send(list_channels())
@@ -89,15 +97,30 @@ class RecordingKeeper:
         names = sorted(path for path in self._folder.iterdir() if path.name.endswith(ending))
         return names if ending == PART else [path for path in names if not path.name.endswith(PART)]
 
+    def _is_still(self, path: Path) -> bool:
+        """Nobody writes it any more."""
+        try:
+            return time.time() - path.stat().st_mtime >= self._still
+        except OSError:  # as a rule another bridge was quicker
+            return False
+
     async def _seal(self, path: Path, ending: str) -> None:
+        """One that cannot be encrypted stays as it is, and keeps no other back."""
         try:
             call_id = call_id_of(path.name.removesuffix(ending))
         except ValueError:
             log.warning("a file in the folder of recordings is none of a call's")
             return
-        with _alone(path) as mine:
-            if mine:
-                await self._recordings.seal(path, call_id)
+        try:
+            with _alone(path) as mine:
+                if mine:
+                    await self._recordings.seal(path, call_id)
+        except (OSError, CryptoError) as error:
+            if path.name not in self._waiting:  # the next look is a second away
+                self._waiting.add(path.name)
+                log.warning("the recording of call %s waits: %s", call_id, type(error).__name__)
+        else:
+            self._waiting.discard(path.name)
 
 
 @contextmanager

@@ -106,7 +106,9 @@ async def asterisk_with(unique_id: str) -> AsyncIterator[AmiSupervisor]:
         number = action["ActionID"][0]
         head = message(Response="Success", ActionID=number, EventList="start", Message="Channels will follow")
         one = message(Event="CoreShowChannel", ActionID=number, Uniqueid=unique_id)
-        return head + one + message(Event="CoreShowChannelsComplete", ActionID=number, EventList="Complete")
+        return (
+            head + one + message(Event="CoreShowChannelsComplete", ActionID=number, EventList="Complete", ListItems="1")
+        )
 
     async with fake_ami(answer) as fake, asyncio.TaskGroup() as tasks:
         ami = AmiSupervisor(fake.url)
@@ -124,4 +126,37 @@ async def test_parts_of_calls_that_are_gone_are_kept(world: World, recordings: R
     async with asterisk_with(ALIVE) as ami:
         await keeper(folder, recordings, ami).keep_left()
     assert names(folder) == {fresh.name, going_on.name}
+    assert await calls_kept(world) == {str(call_id_of("vns-1700000000.3"))}
+
+
+async def test_a_recording_that_cannot_be_read_keeps_no_other_back(
+    world: World, recordings: Recordings, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = folder / "vns-1700000000.1.wav"
+    bad.mkdir()
+    record(folder, "vns-1700000000.2.wav")
+    keeping = keeper(folder, recordings)
+    for _ in range(3):
+        await keeping.keep_finished()
+    assert names(folder) == {bad.name}
+    assert await calls_kept(world) == {str(call_id_of("vns-1700000000.2"))}
+    assert caplog.text.count(f"the recording of call {call_id_of('vns-1700000000.1')} waits") == 1
+    bad.rmdir()
+    record(folder, bad.name)
+    await keeping.keep_finished()
+    assert names(folder) == set()
+    assert await calls_kept(world) == {str(call_id_of(f"vns-1700000000.{number}")) for number in (1, 2)}
+
+
+async def test_a_part_that_cannot_be_read_keeps_no_other_back(
+    world: World, recordings: Recordings, folder: Path
+) -> None:
+    bad = folder / "vns-1700000000.2.part.wav"
+    bad.mkdir()
+    left = record(folder, "vns-1700000000.3.part.wav")
+    for path in (bad, left):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    async with asterisk_with(ALIVE) as ami:
+        await keeper(folder, recordings, ami).keep_left()
+    assert names(folder) == {bad.name}
     assert await calls_kept(world) == {str(call_id_of("vns-1700000000.3"))}

@@ -1,5 +1,7 @@
 """Recorded calls: heard by their tenant alone, through links that end, and erased in time."""
 
+import re
+import struct
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from vns.recordings.service import Recordings
 from vns.recordings.settings import RecordingSettings
 
 WAV = tone(8_000, 1.5)
+UUID_NAME = re.compile("[0-9a-f-]{36}")
 
 CALL = """
 insert into calls (id, tenant_id, vn, direction, result, cause, hangup_by, arrived_at, ended_at, bridge, channel)
@@ -171,3 +174,58 @@ async def test_a_rotated_ring_wraps_the_keys_anew(world: World, recordings: Reco
     link = await recordings.link(world.mall, call)
     heard = await recordings.download(link.recording_id, link.expires, link.signature)
     assert b"".join(heard.chunks) == WAV
+
+
+async def test_a_file_that_cannot_be_erased_keeps_no_other(
+    world: World,
+    recordings: Recordings,
+    settings: RecordingSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nor does a whole batch of them."""
+    monkeypatch.setattr("vns.recordings.retention.BATCH", 1)
+    calls = []
+    for _ in range(3):
+        calls.append(await called(world, world.mall))
+        await kept(recordings, tmp_path, calls[-1])
+        world.clock.move(seconds=1)
+    [first] = (tmp_path / "store").rglob(str(calls[0]))
+    first.unlink()
+    first.mkdir()
+    world.clock.move(days=30)
+    retention = Retention(world.db, world.clock, settings)
+    assert await retention.erase_over() == 2
+    assert [path for path in (tmp_path / "store").rglob("*") if UUID_NAME.fullmatch(path.name)] == [first]
+    assert f"the recording of call {calls[0]} cannot be erased" in caplog.text
+    assert await retention.erase_over() == 0
+    first.rmdir()
+    assert await retention.erase_over() == 1
+    erased = [row["data"]["call"] for event, row in await journal(world) if event == "recording.erased"]
+    assert erased == [str(call) for call in (calls[1], calls[2], calls[0])]
+
+
+async def test_a_file_that_cannot_be_registered_keeps_no_other(
+    world: World, recordings: Recordings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its wrapped key is none."""
+    bad, good = UUID(int=1), await called(world, world.mall)
+    await kept(recordings, tmp_path, await called(world, world.mall))
+    file = tmp_path / "store/new" / str(bad)
+    file.write_bytes(b"VNSREC1\n" + struct.pack("!HQ", 2, 100) + bytes(200))
+    for _ in range(2):
+        await recordings.register("a")
+    await kept(recordings, tmp_path, good)
+    assert file.exists()
+    assert caplog.text.count(f"the recording of call {bad} waits: DecryptionFailed") == 1
+
+
+async def test_a_file_cut_within_its_head(world: World, recordings: Recordings, tmp_path: Path) -> None:
+    call = await called(world, world.mall)
+    await kept(recordings, tmp_path, call)
+    link = await recordings.link(world.mall, call)
+    [file] = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    file.write_bytes(file.read_bytes()[:12])
+    with pytest.raises(Unavailable):
+        await recordings.download(link.recording_id, link.expires, link.signature)

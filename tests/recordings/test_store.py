@@ -2,8 +2,9 @@
 
 import io
 import os
+import struct
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -133,3 +134,49 @@ def test_the_key_of_one_call_does_not_open_anothers(store: RecordingStore, keyri
     [sealed] = store.unknown()
     with pytest.raises(DecryptionFailed):
         store.read(uuid4(), f"new/{CALL}", sealed.wrapped_key, keyring)
+
+
+def test_lengths_that_a_wav_head_cannot_hold(
+    store: RecordingStore, keyring: KeyRing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 4 GiB and more. The head is looked at in clear; the samples, a hole in the file, are left out."""
+
+    def head_alone(_: bytes, clear: Iterator[bytes]) -> Iterator[bytes]:
+        yield next(clear)
+
+    monkeypatch.setattr("vns.recordings.store.encrypted", head_alone)
+    clear = tmp_path / "call.wav"
+    with clear.open("wb") as file:
+        file.truncate(HEADER + 2**32)
+    assert store.seal(clear, CALL, keyring)
+    head = (tmp_path / "store/new" / str(CALL)).read_bytes()[-HEADER:]
+    assert (head[:4], head[36:40]) == (b"RIFF", b"data")
+    assert (*struct.unpack("<I", head[4:8]), *struct.unpack("<I", head[40:])) == (2**32 - 1, 2**32 - 1)
+
+
+WHOLE_HEAD = 8 + 2 + 8  # bytes: what tells the kind of file, and the lengths of wrapped key and wav file
+OTHER = UUID("019a0000-0000-7000-8000-000000000001")  # before the other one
+
+
+@pytest.mark.parametrize("left", [0, 5, 8, 9, WHOLE_HEAD - 1, WHOLE_HEAD, WHOLE_HEAD + 10, 100])
+def test_a_damaged_file_is_passed_over_and_stays(
+    store: RecordingStore, keyring: KeyRing, tmp_path: Path, caplog: pytest.LogCaptureFixture, left: int
+) -> None:
+    for call in (OTHER, CALL):
+        clear = tmp_path / "call.wav"
+        clear.write_bytes(tone(8_000, 0.5))
+        store.seal(clear, call, keyring)
+    damaged = tmp_path / "store/new" / str(OTHER)
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:left])
+    for _ in range(3):
+        assert [sealed.call_id for sealed in store.unknown()] == [CALL]
+    assert caplog.text.count(f"the encrypted file of call {OTHER} cannot be read") == 1
+    assert damaged.read_bytes() == whole[:left]
+    # nor is the clear file taken for one that is safe already
+    clear.write_bytes(tone(8_000, 0.5))
+    with pytest.raises(OSError, match="not a recording"):
+        store.seal(clear, OTHER, keyring)
+    assert clear.exists()
+    damaged.write_bytes(whole)
+    assert [sealed.call_id for sealed in store.unknown()] == [OTHER, CALL]

@@ -154,12 +154,7 @@ class Worker:
                     return
 
     async def _erase_recordings(self) -> None:
-        """A store that cannot be reached holds nothing else up."""
-        try:
-            erased = await self._retention.erase_over() if self._retention is not None else 0
-        except OSError as error:
-            _log.warning("recordings cannot be erased: %s", type(error).__name__)
-            return
+        erased = await self._retention.erase_over() if self._retention is not None else 0
         if erased:
             _log.info("%d recordings erased", erased)
 

@@ -20,8 +20,12 @@ select r.id, r.call_id, coalesce(r.tenant_id, c.tenant_id) as tenant_id, r.path,
  where r.id = $1 and r.erased_at is null and r.expires_at > $2
 """
 
+# Further ones after the last one seen: what could not be erased is not met again in the same round.
 OVER = """
-select id, call_id, path from recordings where erased_at is null and expires_at <= $1 order by expires_at limit $2
+select id, call_id, path, expires_at from recordings
+ where erased_at is null and expires_at <= $1 and (expires_at, id) > ($3, $4)
+ order by expires_at, id
+ limit $2
 """
 ERASED = """
 update recordings set erased_at = $2, wrapped_key = null where id = any($1::uuid[]) and erased_at is null

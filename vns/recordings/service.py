@@ -1,6 +1,7 @@
 """Recorded calls from the clear file to their erasure, with a journal row for each that hears of one."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ import asyncpg
 import uuid_utils.compat as uuids
 
 from vns.access.rules import Principal
+from vns.crypto.errors import CryptoError
 from vns.crypto.rules import KeyRing, version_of
 from vns.errors import InvalidLink, NotFound, Unavailable
 from vns.recordings import queries
@@ -22,6 +24,8 @@ from vns.recordings.store import RecordingStore, Sealed, path_of
 from vns.storage import journal
 from vns.storage.clock import Clock
 from vns.storage.database import Database
+
+log = logging.getLogger(__name__)
 
 BATCH: Final = 200
 _NOT_THERE: Final = "this call has no recording"
@@ -44,6 +48,7 @@ class Recordings:
         self._clock = clock
         self._settings = settings or RecordingSettings()
         self._store = RecordingStore(self._settings.recording_store_dir)
+        self._waiting: set[UUID] = set()  # calls whose recordings were told of as waiting
 
     async def seal(self, clear: Path, call_id: UUID) -> bool:
         """Encrypt a recorded call and remove the clear file, without the database. False: it was empty.
@@ -53,14 +58,29 @@ class Recordings:
         return await asyncio.to_thread(self._store.seal, clear, call_id, self._keyring)
 
     async def register(self, bridge: str) -> int:
-        """Tell the database of what was encrypted; how many were new. Raises Unavailable, OSError."""
+        """Tell the database of what was encrypted; how many were new.
+
+        A file with which that does not go stays, and keeps no other back. Raises Unavailable; OSError when the store
+        cannot be looked into.
+        """
         new = 0
         for sealed in await asyncio.to_thread(self._store.unknown):
-            async with self._db.transaction() as connection:
-                path, first = await self._insert(connection, sealed, bridge)
-            await asyncio.to_thread(self._store.settle, sealed.call_id, path)
-            new += first
+            try:
+                new += await self._registered(sealed, bridge)
+            except (OSError, CryptoError) as error:
+                if sealed.call_id not in self._waiting:  # bridges come here every second
+                    self._waiting.add(sealed.call_id)
+                    log.warning("the recording of call %s waits: %s", sealed.call_id, type(error).__name__)
+            else:
+                self._waiting.discard(sealed.call_id)
         return new
+
+    async def _registered(self, sealed: Sealed, bridge: str) -> bool:
+        """Whether it was new. Raises Unavailable; OSError, CryptoError for this file."""
+        async with self._db.transaction() as connection:
+            path, first = await self._insert(connection, sealed, bridge)
+        await asyncio.to_thread(self._store.settle, sealed.call_id, path)
+        return first
 
     async def _insert(self, connection: asyncpg.Connection, sealed: Sealed, bridge: str) -> tuple[str, bool]:
         """Where the file is to lie, and whether this call is new."""
@@ -135,9 +155,11 @@ class Recordings:
         """With the first piece decrypted, so that an error comes before the answer has begun."""
         try:
             chunks = self._store.read(row["call_id"], row["path"], row["wrapped_key"], self._keyring)
+            return chain([next(chunks)], chunks)
         except FileNotFoundError as error:
             raise Unavailable("the store of recordings does not have the file") from error
-        return chain([next(chunks)], chunks)
+        except OSError as error:
+            raise Unavailable("the store of recordings cannot read the file") from error
 
     async def rewrap_once(self) -> int:
         """Bring the keys of all recordings to the newest version of the ring; how many were not."""
