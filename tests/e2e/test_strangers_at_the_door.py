@@ -181,7 +181,9 @@ async def test_line_ends_in_from_hide_no_call(quiet_platform: Platform, said: st
             )
             await asked.wait()
             listed = (await bridge.ami.send(list_channels())).events
-            comparing = Vanished(bridge.ami, bridge.calls, world.clock, bridge="b", patience=timedelta())
+            comparing = Vanished(
+                bridge.ami, bridge.calls, world.clock, bridge="b", caught_up=lambda: True, patience=timedelta()
+            )
             ended = [await comparing.one_round() for _ in range(2)]
         assert (await call)[-1] == 404
         assert ended == [0, 1]
