@@ -4,9 +4,13 @@ A plain call gets BRIDGE, ACT, NUM and CID, and no more. Of the others the dialp
 
     ACT        connect, connect_once: dial NUM. dial: the same under limits, for a team, or after digits.
                collect: ask for digits. wrong: they were; ask again. turn_away: refuse for REASON, without a
-               word. Else the reason of a refusal, which is announced.
+               word. over: all of a team have been rung; announce how that went. Else the reason of a refusal,
+               which is announced.
     NUM, CID   digits to dial, digits to show; no CID with an act that dials: show none
-    TEAM       dial: whom to try after NUM, joined by "-"; ALL: whom to ring together with NUM
+    ALL        dial: whom to ring together with NUM, joined by "-"
+    CALLER     dial: who calls, where others of a team may be rung after NUM. If NUM is not reached the dialplan
+               asks again, whatever has changed meanwhile, and hands over CALLER, as CID has taken its place, and
+               whom it has rung (TRIED, joined by "-")
     ONCE       dial: 1 where one answered call ends the binding
     RING       dial: seconds; MAX: `L`'s value, milliseconds from the answer and before the end to warn
     RINGBACK   dial: tone to play while it rings (ivr.prompts.tones); RECORD: 1 to record
@@ -22,7 +26,7 @@ from uuid import UUID
 from vns.bindings.rules import Ring
 from vns.errors import NumberNotMappable
 from vns.numbering.rules import PhoneNumber, mappable
-from vns.routing.rules import CallLimits, Collect, Connect, Presented, Reason, Refuse
+from vns.routing.rules import CallLimits, Collect, Connect, Presented, Question, Reason, Refuse
 from vns.routing.service import Routed
 
 LAST_MINUTE = 60  # seconds before the end of a limited call at which both are told, or at half-time of a shorter one
@@ -35,19 +39,20 @@ Files = Mapping[UUID, str]
 """The prompts of rules that can be played now, by name."""
 
 
-def prompts_of(routed: Routed, *, digits_given: bool) -> set[UUID]:
+def prompts_of(routed: Routed, question: Question) -> set[UUID]:
     """What would have to be playable."""
     decision = routed.decision
     if isinstance(decision, Refuse):
-        return {decision.prompt} if decision.prompt is not None and not _asks_again(decision, digits_given) else set()
+        return {decision.prompt} if decision.prompt is not None and not _asks_again(decision, question) else set()
+    if routed.nobody_left:
+        return set()
     wanted = {decision.limits.prompts[reason] for reason in _may_follow(decision) if reason in decision.limits.prompts}
     if isinstance(decision, Connect) and decision.limits.ringback is not None:
         wanted.add(decision.limits.ringback)
     return wanted
 
 
-def instructions(routed: Routed, files: Files, *, digits_given: bool) -> Variables:
-    """`digits_given`: the caller had been asked already."""
+def instructions(routed: Routed, files: Files, question: Question) -> Variables:
     decision = routed.decision
     if isinstance(decision, Collect):
         return {
@@ -57,17 +62,18 @@ def instructions(routed: Routed, files: Files, *, digits_given: bool) -> Variabl
             **_announcements(decision.limits, (LAST_REASON[decision.what],), files),
         }
     if isinstance(decision, Refuse):
-        if _asks_again(decision, digits_given):
+        if _asks_again(decision, question):
             return {**_act("wrong"), "LAST": decision.reason.value}
         return refusal(decision.reason, files.get(decision.prompt) if decision.prompt else None)
     callees = [number.digits for number in routed.targets if may_be_dialled(number)]
     cid = "" if decision.present is Presented.WITHHELD else routed.presented
     if not callees or cid is None:
-        return refusal(Reason.UNREACHABLE)
-    if _is_plain(decision, callees) and not digits_given:
+        return _act("over") if question.tried else refusal(Reason.UNREACHABLE)
+    if _is_plain(decision, callees) and question.digits is None and not question.tried:
         act = "connect_once" if routed.expire_after_call else "connect"
         return {"ACT": act, "NUM": callees[0], "CID": cid}
-    return {"ACT": "dial", "NUM": callees[0], "CID": cid, **_limited(routed, decision, callees[1:], files)}
+    limited = _limited(routed, decision, callees[1:], files, question.caller)
+    return {"ACT": "dial", "NUM": callees[0], "CID": cid, **limited}
 
 
 def refusal(reason: Reason, file: str | None = None) -> Variables:
@@ -93,8 +99,8 @@ def _act(act: str) -> Variables:
     return {"ACT": act, "NUM": "", "CID": ""}
 
 
-def _asks_again(refuse: Refuse, digits_given: bool) -> bool:
-    return refuse.again and digits_given
+def _asks_again(refuse: Refuse, question: Question) -> bool:
+    return refuse.again and question.digits is not None
 
 
 def _may_follow(decision: Connect | Collect) -> Iterable[Reason]:
@@ -108,12 +114,16 @@ def _is_plain(decision: Connect, callees: list[str]) -> bool:
     )
 
 
-def _limited(routed: Routed, decision: Connect, others: list[str], files: Files) -> Variables:
+def _limited(
+    routed: Routed, decision: Connect, others: list[str], files: Files, caller: PhoneNumber | None
+) -> Variables:
+    """`others`: of a team, without the one to be rung now."""
     limits = decision.limits
     ringback = files.get(limits.ringback) if limits.ringback else None
+    one_by_one = bool(others) and decision.ring is Ring.ORDER
     return {
-        "TEAM": "-".join(others) if decision.ring is Ring.ORDER else "",
         "ALL": "-".join(others) if decision.ring is Ring.ALL else "",
+        "CALLER": caller.digits if one_by_one and caller is not None else "",
         "ONCE": "1" if routed.expire_after_call else "",
         "RING": str(limits.ring_seconds or ""),
         "MAX": _longest(limits.max_seconds) if limits.max_seconds else "",

@@ -5,7 +5,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from ivr.agi.identity import read_identity
 from ivr.agi.instructions import Files, instructions, prompts_of, refusal, turned_away
@@ -94,8 +94,8 @@ class Questions:
         if len(self._under_way) >= self._at_once:
             log.warning("call %s: too many questions at once", request.unique_id)
             return True
-        _, _, _, digits = _arguments(request)  # who has entered some is in the middle of a call
-        if not digits and self._rate.exceeded(system_of(request.unique_id), now):
+        asked = _Arguments.of(request)  # who has entered digits, or rung somebody, is in the middle of a call
+        if not (asked.digits or asked.tried) and self._rate.exceeded(system_of(request.unique_id), now):
             log.warning("call %s: too many calls a second", request.unique_id)
             return True
         return False
@@ -114,27 +114,26 @@ class Questions:
 
     async def _decide(self, question: "_Open") -> None:
         attempt = self._attempt(question.request)
-        digits_given = attempt.question.digits is not None
 
         def decided(begun: Begun) -> None:
             routed, library = begun.routed, self._library
-            wanted = prompts_of(routed, digits_given=digits_given)
+            wanted = prompts_of(routed, attempt.question)
             if not wanted or library is None:
-                question.settle(self._instructions(routed, {}, digits_given=digits_given))
+                question.settle(self._instructions(routed, {}, attempt.question))
                 return
 
             async def with_prompts(question: _Open) -> None:
                 files = await library.ensure(wanted)
-                question.settle(self._instructions(routed, files, digits_given=digits_given))
+                question.settle(self._instructions(routed, files, attempt.question))
 
             self._start(question, with_prompts)
 
         await self._calls.begin(attempt, decided)
 
     def _attempt(self, request: AgiRequest) -> Attempt:
-        dialled, asserted, privacy, digits = _arguments(request)
-        identity = read_identity(asserted, request.caller, privacy)
-        number = _dialled(dialled)
+        asked = _Arguments.of(request)
+        identity = read_identity(asked.asserted, asked.caller or request.caller, asked.privacy)
+        number = _dialled(asked.dialled)
         return Attempt(
             call_id=call_id_of(request.unique_id),
             dialled=number,
@@ -145,14 +144,15 @@ class Questions:
                 at=self._clock.now(),
                 show_caller=identity.show,
                 dialled=number,
-                digits=digits or None,
+                digits=asked.digits or None,
+                tried=frozenset(filter(None, asked.tried.split("-"))),
             ),
             bridge=self._bridge,
             channel=request.unique_id,
         )
 
-    def _instructions(self, routed: Routed, files: Files, *, digits_given: bool) -> Answer:
-        return {"BRIDGE": self._bridge, **instructions(routed, files, digits_given=digits_given)}
+    def _instructions(self, routed: Routed, files: Files, question: Question) -> Answer:
+        return {"BRIDGE": self._bridge, **instructions(routed, files, question)}
 
     def _refusal(self, reason: Reason) -> Answer:
         return {"BRIDGE": self._bridge, **refusal(reason)}
@@ -172,10 +172,22 @@ class _Open:
             self.answer.set_result(answer)
 
 
-def _arguments(request: AgiRequest) -> tuple[str, str, str, str]:
-    """Number dialled, P-Asserted-Identity, Privacy, digits; '' for what the question does not hold."""
-    dialled, asserted, privacy, digits = (*request.arguments, "", "", "", "")[:4]
-    return dialled, asserted, privacy, digits
+class _Arguments(NamedTuple):
+    """In the order in which the dialplan hands them over; '' for what the question does not hold.
+
+    `tried`, `caller`: of a call to a team, see ivr.agi.instructions.
+    """
+
+    dialled: str = ""
+    asserted: str = ""  # P-Asserted-Identity
+    privacy: str = ""
+    digits: str = ""
+    tried: str = ""
+    caller: str = ""
+
+    @classmethod
+    def of(cls, request: AgiRequest) -> Self:
+        return cls(*request.arguments[: len(cls._fields)])
 
 
 def _dialled(text: str) -> PhoneNumber | None:

@@ -31,7 +31,7 @@ REASON_OF_CAUSE: dict[int, Reason] = {
     21: Reason.BUSY,  # declined: the caller need not know
 }
 
-# Where a target that was not reached leads: of a team the next one may be tried.
+# Where a target that was not reached leads: of a team the next one may be tried. TRIED: who was rung under `dial`.
 _UNREACHED = 'vns-${IF($["${TRIED}"=""]?answer:team)}'
 FEWEST_SIP_THREADS, SIP_THREADS_A_CORE = 8, 4  # of the SIP stack's pool
 DIGIT_TIMEOUT = 5  # seconds of silence after which the digits are complete
@@ -165,13 +165,16 @@ def _entry(settings: IvrSettings, *, read: bool = False) -> str:
 
 
 def _ask(settings: IvrSettings) -> str:
-    """One context for each further bridge (0: where a call asks anew, with digits), and the last resort."""
+    """One context for each further bridge, and the last resort.
+
+    0: where a call asks anew, with digits, or for the next of a team.
+    """
     contexts = []
     for place in range(len(settings.bridges)):
         lines = [
             f"[vns-ask-{place}]",
             f"exten => s,1,Set({_time_out(settings)})",
-            f" same => n,{_question(settings, place, read=True, digits=True)}",
+            f" same => n,{_question(settings, place, read=True, again=True)}",
             f" same => n,Goto(vns-ask-{place + 1},s,1)",
         ]
         contexts.append("\n".join([*lines, _after_time_out(place)]))
@@ -179,9 +182,10 @@ def _ask(settings: IvrSettings) -> str:
     return "\n\n".join(contexts)
 
 
-def _question(settings: IvrSettings, place: int, *, read: bool, digits: bool = False, tidy: bool = False) -> str:
+def _question(settings: IvrSettings, place: int, *, read: bool, again: bool = False, tidy: bool = False) -> str:
+    """In the order of ivr.agi.question. `again`: with what the call has come by since it was asked about first."""
     headers = [f"${{URIENCODE(${{PJSIP_HEADER(read,{header})}})}}" for header in ("P-Asserted-Identity", "Privacy")]
-    given = ["${URIENCODE(${DIGITS})}"] if digits else []
+    given = ["${URIENCODE(${DIGITS})}", "${TRIED}", "${CALLER}"] if again else []
     dialled = (_TIDY_CALLER if tidy else "") + _DIALLED
     arguments = ",".join([dialled, *(headers if read else []), *given, question_token(settings.ami_url)])
     return f"AGI(agi://{settings.bridges[place]}/question,{arguments})"

@@ -97,6 +97,24 @@ def test_bridges_are_tried_in_turn_and_then_the_caller_hears_overload(
     assert "Goto(vns-answer,overload,1)" in last
 
 
+def test_what_a_call_has_come_by_is_handed_over_when_it_asks_again_and_costs_its_first_question_nothing(
+    instance: Instance, settings: IvrSettings
+) -> None:
+    write_configuration(instance, settings)
+    dialplan = written(instance, "extensions.conf")
+    token = question_token(settings.ami_url)
+    first, again = dialplan.split("[vns-ask-0]")
+    again, answers = again.split("[vns-answer]")
+    assert "TRIED" not in first
+    assert again.count(f",${{URIENCODE(${{DIGITS}})}},${{TRIED}},${{CALLER}},{token})") == 3, "of each bridge"
+    assert again.count("AGI(agi://") == 3
+    team = answers[answers.index("[vns-team]") :].partition("\n\n")[0]
+    assert "Dial(" not in team
+    assert "?over,1:vns-ask-0,s,1)" in team
+    limited = answers[answers.index("[vns-limited]") :].partition("\n\n")[0]
+    assert limited.count("recording_notice,noanswer") == limited.count("Set(TOLD=1)") == 1
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_its_prompt_and_cause(instance: Instance, settings: IvrSettings, reason: Reason) -> None:
     write_configuration(instance, settings)

@@ -14,7 +14,7 @@ from ivr.agi.rate import CallRate
 from ivr.agi.server import AgiRequest
 from ivr.callids import call_id_of
 from ivr.prompts.library import PromptLibrary
-from tests.core_world import COURIER, CUSTOMER, MovedClock
+from tests.core_world import COURIER, CUSTOMER, STRANGER, MovedClock
 from vns.calls.service import Attempt, Begun
 from vns.calls.standby import Decided
 from vns.errors import Unavailable
@@ -200,3 +200,26 @@ async def test_more_calls_a_second_than_asterisk_carries_are_turned_away_but_non
     assert answers[0]["ACT"] == "connect"
     assert TURNED_AWAY in answers[1:]
     assert (await few.answer(asked("050412345678", "", "", "77")))["ACT"] == "dial"
+    assert (await few.answer(asked("050412345678", "", "", "", f"-{STRANGER}", COURIER)))["ACT"] == "dial"
+
+
+@pytest.mark.parametrize("asserted", ["", f"<sip:{COURIER}@x>"])
+async def test_who_is_next_of_a_team_is_asked_as_whoever_called_first(asserted: str) -> None:
+    """By then the channel carries the number that is shown to the team."""
+    calls = FakeCalls(connected)
+    tried = f"-{STRANGER}-0212345678"
+    await questions(calls).answer(
+        asked("07080000000", asserted, "", "", tried, COURIER, caller="07080000000"),
+    )
+    [attempt] = calls.attempts
+    assert attempt.question.caller == parse(COURIER)
+    assert attempt.question.tried == {STRANGER, "0212345678"}
+    assert attempt.question.digits is None
+
+
+async def test_a_question_that_hands_nothing_over_is_a_call_s_first() -> None:
+    calls = FakeCalls(connected)
+    for nothing in ((), ("", "", "", "", "")):
+        await questions(calls).answer(asked("07080000000", *nothing, caller=COURIER))
+    assert [attempt.question.tried for attempt in calls.attempts] == [frozenset()] * 2
+    assert {attempt.question.caller for attempt in calls.attempts} == {parse(COURIER)}

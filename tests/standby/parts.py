@@ -76,7 +76,7 @@ class Bridge:
     standby: Standby
     clock: MovedClock
 
-    def attempt(self, dialled: str, caller: str | None) -> Attempt:
+    def attempt(self, dialled: str, caller: str | None, *tried: str) -> Attempt:
         number = parse(dialled)
         question = Question(
             vn=number.key,
@@ -84,14 +84,15 @@ class Bridge:
             channel=Channel.VOICE,
             at=self.clock.now(),
             dialled=number,
+            tried=frozenset(tried),
         )
         call_id = uuid4()
         return Attempt(call_id=call_id, dialled=number, question=question, bridge="a", channel=f"vns-{call_id}")
 
-    async def call(self, dialled: str, caller: str | None) -> Begun:
-        """What was decided, however long the rest takes."""
+    async def call(self, dialled: str, caller: str | None, *tried: str) -> Begun:
+        """What was decided, however long the rest takes. `tried`: whom of a team the call has rung already."""
         told: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
-        deciding = asyncio.create_task(self.standby.begin(self.attempt(dialled, caller), told.set_result))
+        deciding = asyncio.create_task(self.standby.begin(self.attempt(dialled, caller, *tried), told.set_result))
         either: list[asyncio.Future[Any]] = [deciding, told]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if told.done():

@@ -8,13 +8,13 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.core_world import COURIER, CUSTOMER, STRANGER, World
-from tests.standby.parts import Scene, known, scene, target
+from tests.standby.parts import BEGINS, Scene, known, scene, target
 from vns.bindings.rules import BindingChange
 from vns.calls.rules import CallOutcome, HangupBy, Result
 from vns.calls.service import Begun, Calls
 from vns.errors import Unavailable
 from vns.numbering.rules import digits_of, parse
-from vns.pools.rules import FOREVER, PoolChange, Proof
+from vns.pools.rules import FOREVER, Mode, PoolChange, Proof
 from vns.pools.service import Pools
 from vns.routing.blocks import BlockDirection, Blocks, keeper_of
 from vns.routing.hooks import Hooks, NewHook
@@ -47,6 +47,24 @@ async def test_the_copy_of_a_pair_is_for_its_party_alone(on: Scene) -> None:
     for other in (STRANGER, CUSTOMER, None):
         with pytest.raises(Unavailable):
             await on.bridge.call(vn, other)
+
+
+async def test_a_team_rings_on_by_its_copy_until_it_changes(on: Scene, tmp_path: Path) -> None:
+    """PostgreSQL goes away between two of its members."""
+    team = ("01070000001", "01070000002", "01070000003")
+    binding = await on.world.allocate(mode=Mode.GROUP, members=team)
+    vn = digits_of(binding.vn)
+    assert target(await on.bridge.call(vn, CUSTOMER)) == team[0]
+    await on.bridge.calm()
+    on.bridge.db.reached = False
+    for tried in (1, 2):
+        assert target(await on.bridge.call(vn, CUSTOMER, *team[:tried])) == team[tried]
+    kept = (tmp_path / BEGINS).read_text()
+    assert (await on.bridge.call(vn, CUSTOMER, *team)).routed.nobody_left
+    assert (tmp_path / BEGINS).read_text() == kept, "the record is that of who was rung"
+    await on.bindings.change(on.world.mall, binding.id, BindingChange(remove_members=(parse(team[1]),)))
+    with pytest.raises(Unavailable):
+        await on.bridge.call(vn, CUSTOMER, team[0])
 
 
 async def test_an_end_holds_without_postgresql(on: Scene) -> None:

@@ -312,8 +312,12 @@ class Begins:
         return moved
 
     async def record(self, connection: asyncpg.Connection, begins: Sequence[Begin]) -> None:
-        """Write them now. Of an attempt that was asked about twice the last one holds."""
-        last = list({begin.id: begin for begin in begins}.values())
+        """Write them now. Of an attempt that was asked about twice the last one holds; it arrived with the first."""
+        by_id = {begin.id: begin for begin in begins}
+        if len(by_id) < len(begins):
+            for begin in reversed(begins):
+                by_id[begin.id] = by_id[begin.id]._replace(arrived_at=begin.arrived_at)
+        last = list(by_id.values())
         try:
             cut = await connection.fetch(queries.WRITE_BEGINS, *zip(*last, strict=True))
         except NEVER_TAKEN as error:

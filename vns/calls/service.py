@@ -102,8 +102,9 @@ class Calls:
         """Decide about an attempt and see to its record, before anybody rings.
 
         Most often the record is all that there is to write, and follows (vns.calls.begins). Where the call changes or
-        counts more, or where a hook has taken its time since the facts were asked for, it is written here, and only
-        for a binding that is still live. Raises Unavailable.
+        counts more, where it is asked about again for the next of a team, or where a hook has taken its time since the
+        facts were asked for, it is written here, and only for a binding that is still live. Where nobody is left to
+        ring, the record stays that of who was rung. Raises Unavailable.
         """
         over = self.over_limit(attempt)
         routed, follows = (over, True) if over is not None else await self._routed(attempt)
@@ -125,7 +126,7 @@ class Calls:
             if routed.hook is None:
                 if _is_record_alone(attempt, routed):
                     return routed, True
-                return await self._recorded(connection, attempt, routed), False
+                return await self._recorded(connection, attempt, routed)
         # nobody's connection waits for somebody else's web server
         routed = await intercepted(self._interceptor, attempt.question, routed)
         async with self._db.connection() as connection:
@@ -133,10 +134,12 @@ class Calls:
                 # What was changed meanwhile holds; the hook was asked about the binding, and not about its parties.
                 now = await self._router.route(connection, question, attempt=attempt.call_id)
                 routed = replace(now, hook=None)
-            return await self._recorded(connection, attempt, routed), False
+            return await self._recorded(connection, attempt, routed)
 
-    async def _recorded(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> Routed:
-        """Write what was decided. What can no longer be connected becomes a refusal."""
+    async def _recorded(self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed) -> tuple[Routed, bool]:
+        """Write what was decided; what can no longer be connected becomes a refusal. True: that is still to be kept."""
+        if routed.nobody_left:
+            return routed, False
         decision = routed.decision
         if isinstance(decision, Connect):
             if decision.limits.concurrent is None:
@@ -145,9 +148,11 @@ class Calls:
                 async with connection.transaction():
                     routed = await self._record_limited(connection, attempt, routed, decision)
             if isinstance(routed.decision, Connect):
-                return routed
+                return routed, False
+        if attempt.question.tried:
+            return routed, True  # behind the begin of this call that may still be kept, which would undo it
         await self.begins.record(connection, [self.begin_of(attempt, routed)])
-        return routed
+        return routed, False
 
     async def _record_limited(
         self, connection: asyncpg.Connection, attempt: Attempt, routed: Routed, decision: Connect
@@ -212,7 +217,8 @@ class Calls:
             from_index=routed.from_index,
             from_masked=question.caller.masked if question.caller else None,
             to_index=routed.to_index,
-            to_masked=routed.targets[0].masked if len(routed.targets) == 1 else None,
+            # nor is the last one left of a team known to be the one who answers
+            to_masked=routed.targets[0].masked if routed.targets and routed.to_index is not None else None,
             arrived_at=question.at,
             bridge=attempt.bridge,
             channel=attempt.channel,
@@ -227,8 +233,8 @@ class Calls:
         return self._router.keyring.encrypt(number.digits, context=context) if number is not None else None
 
     def over_limit(self, attempt: Attempt) -> Routed | None:
-        """The refusal of a call that is one too many."""
-        if self._watch is None:
+        """The refusal of a call that is one too many; one that has rung somebody already is not."""
+        if self._watch is None or attempt.question.tried:
             return None
         caller = self._router.pseudonym(attempt.question.caller)
         why = self._watch.exceeded(caller, _watched_number(attempt), attempt.question.at)
@@ -238,8 +244,8 @@ class Calls:
         return refused(Refuse(reason=Reason.NOT_ALLOWED, binding_id=None, tenant_id=None, steps=steps), caller)
 
     def note(self, attempt: Attempt, routed: Routed) -> None:
-        """Count the call for the limits; nobody waits for it."""
-        if self._watch is None:
+        """Count the call for the limits, once, however many of a team it rings; nobody waits for it."""
+        if self._watch is None or attempt.question.tried:
             return
         question = attempt.question
         self._watch.note(
@@ -364,12 +370,14 @@ async def _insert_unasked(connection: asyncpg.Connection, outcomes: Sequence[Cal
 
 
 def _is_record_alone(attempt: Attempt, routed: Routed) -> bool:
-    """Whether the call changes and counts nothing but its own record, and is asked about once."""
+    """Whether the call changes and counts nothing but its own record, and is not connected by a later question."""
     decision, question = routed.decision, attempt.question
-    if question.digits is not None:
+    if question.digits is not None or routed.nobody_left:
         return False
     if not isinstance(decision, Connect):
         return isinstance(decision, Refuse)
+    if question.tried and decision.target is not Target.FALLBACK:
+        return False
     return (
         decision.limits.concurrent is None
         and not routed.expire_after_call

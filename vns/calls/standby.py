@@ -147,7 +147,8 @@ class Standby:
 
         Raises OSError.
         """
-        self._calls.begins.append(self._calls.begin_of(attempt, routed, from_copy=True))
+        if not routed.nobody_left:  # else the record is that of who was rung
+            self._calls.begins.append(self._calls.begin_of(attempt, routed, from_copy=True))
         self._calls.note(attempt, routed)
         decided(Begun(call_id=attempt.call_id, routed=routed))
 

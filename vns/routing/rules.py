@@ -59,6 +59,7 @@ class Question:
     show_caller: bool = True
     dialled: PhoneNumber | None = None  # the same as a number: whom a subscriber of an outbound binding wants to reach
     digits: str | None = None  # what the caller was asked for and dialled: an extension, or a number to call
+    tried: frozenset[str] = frozenset()  # digits of whom this call has rung in vain: a team is called one by one
 
 
 @dataclass(slots=True, kw_only=True)  # two for every call: frozen they would take twice as long to make

@@ -101,6 +101,11 @@ class Routed:
         return self.targets[0] if self.targets else None
 
     @property
+    def nobody_left(self) -> bool:
+        """Whether it would be connected, but to nobody whom it has not rung already (Question.tried)."""
+        return isinstance(self.decision, Connect) and not self.targets
+
+    @property
     def limits(self) -> CallLimits:
         """How the call is carried out."""
         return NO_LIMITS if isinstance(self.decision, Refuse) else self.decision.limits
@@ -217,11 +222,14 @@ class Router:
         if not callees:
             loop = refused_after(decision, Reason.UNREACHABLE, "the target has become a virtual number itself")
             return refused(loop, caller_index, vn=_own_vn(row))
+        left = tuple(callee.number for callee in callees if callee.number.digits not in question.tried)
+        # A tenant is asked about a call, not about each member of a team that it rings.
+        told = not left or (bool(question.tried) and decision.target is Target.TEAM)
         ended = decision.target is Target.FALLBACK
         rules = facts.binding.rules if facts.binding is not None else NO_RULES
         return Routed(
             decision=decision,
-            targets=tuple(callee.number for callee in callees),
+            targets=left,
             presented=_presented(question, decision, row),
             from_index=caller_index,
             to_index=callees[0].index if len(callees) == 1 else None,
@@ -231,8 +239,8 @@ class Router:
             reference=row.get("reference"),
             missed_call_text=bool(rules.missed_call_text) and decision.target is Target.REAL,
             calls_back=row["mode"] == Mode.EXTENSION and decision.target is Target.REAL,
-            slides=row["ttl_seconds"] is not None and not ended,
-            hook=self._hook(row) if decision.intercept else None,
+            slides=row["ttl_seconds"] is not None and not ended and bool(left),
+            hook=self._hook(row) if decision.intercept and not told else None,
             facts=row,
         )
 
