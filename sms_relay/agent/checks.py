@@ -43,6 +43,7 @@ CODES: dict[Detail, ResultCode] = {
     Detail.FILE_TOO_LARGE: ResultCode.TOO_LONG,
     Detail.FILE_UNSUITABLE: ResultCode.UNSUPPORTED_BY_HANDSET,
     Detail.NOTHING_FOR_CARRIER: ResultCode.NO_CONTENT,
+    Detail.NO_DATE: ResultCode.BAD_FIELD_OR_DUPLICATE,
     Detail.TEXT_BLOCKED: ResultCode.TEXT_BLOCKED,
     Detail.RECIPIENT_BLOCKED: ResultCode.LIMIT_OR_RECIPIENT_BLOCKED,
     Detail.SENDER_BLOCKED: ResultCode.SENDER_BLOCKED,
@@ -53,6 +54,7 @@ CODES: dict[Detail, ResultCode] = {
     Detail.OUTCOME_LOST_BY_RESTART: ResultCode.ANY_OTHER,
     Detail.OUTCOME_LOST_ON_LINK: ResultCode.ANY_OTHER,
     Detail.LINK_REFUSED: ResultCode.ANY_OTHER,
+    Detail.AGENT_FAILED: ResultCode.ANY_OTHER,
 }
 """The RSLT_CODE2 that goes with each RSLT_CODE of the agent's own."""
 
@@ -104,7 +106,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of MSG_DATA that is to be sent now. Its repr shows no number and no text."""
+    """A row of MSG_DATA that is to be sent now. Its repr shows no number and no text.
+
+    `no_date`: REQ_DATE holds something that is no date, as MariaDB's 0000-00-00.
+    """
 
     seq: int
     userdata: int | None
@@ -114,6 +119,7 @@ class Row:
     text: str | None
     requested_for: datetime | None
     content: Content | None = None
+    no_date: bool = False
 
     def __repr__(self) -> str:
         return f"Row({self.seq}, type {self.kind})"
@@ -124,7 +130,7 @@ def judge(row: Row, now: datetime, before: timedelta, *, multimedia: bool = Fals
 
     `multimedia`: whether there are links that take files. What is to be sent then lacks those still.
     """
-    objection = _late(row, now, before) or _numbers(row)
+    objection = _time(row, now, before) or _numbers(row)
     if objection is not None:
         return objection
     if row.kind == MessageType.SMS:
@@ -138,7 +144,9 @@ def judge(row: Row, now: datetime, before: timedelta, *, multimedia: bool = Fals
     return Detail.UNKNOWN_TYPE
 
 
-def _late(row: Row, now: datetime, before: timedelta) -> Detail | None:
+def _time(row: Row, now: datetime, before: timedelta) -> Detail | None:
+    if row.no_date:
+        return Detail.NO_DATE
     late = row.requested_for is not None and row.requested_for < now - before
     return Detail.TOO_LATE if late else None
 

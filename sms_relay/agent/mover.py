@@ -95,7 +95,7 @@ class TableMover:
         sent_at = data.c.SENT_DATE
         overdue = and_(in_state(data, State.SENT), sent_at < overdue_before)
         async with self._database.transaction() as connection:
-            found: list[tuple[int, datetime | None]] = []
+            found: list[tuple[int, object]] = []
             for movable in (in_state(data, State.DONE), overdue):
                 statement = (
                     select(data.c.MSG_SEQ, _month_of(data.c))
@@ -123,10 +123,12 @@ class TableMover:
         if {name.upper() for name in there} != {column.name.upper() for column in data.columns}:
             raise _ColumnsChanged
 
-    def _by_log(self, found: Sequence[tuple[int, datetime | None]]) -> dict[str, list[int]]:
+    def _by_log(self, found: Sequence[tuple[int, object]]) -> dict[str, list[int]]:
+        """A row without any date, or whose date is none (MariaDB's 0000-00-00, which comes as text), belongs to now."""
         by_log: dict[str, list[int]] = {}
         for seq, moment in found:
-            by_log.setdefault(self._database.tables.names.log_for(moment or self._clock.now()), []).append(seq)
+            month = moment if isinstance(moment, datetime) else self._clock.now()
+            by_log.setdefault(self._database.tables.names.log_for(month), []).append(seq)
         return by_log
 
     async def _copy(self, connection: Any, name: str, seqs: Sequence[int]) -> None:

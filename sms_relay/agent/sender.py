@@ -149,14 +149,31 @@ class Sender:
         now = self._clock.now()
         fit = [row for row in rows if not isinstance(self._judge(row, now), Detail)]
         try:
-            return await self._admission.objections(fit, now)
+            return await self._limited(fit, now)
         except NproError as error:
             _log.warning("sender: limits cannot be asked: %s", error)
             return None
 
+    async def _limited(self, rows: Sequence[Row], now: datetime) -> Mapping[int, Detail]:
+        """See `Admission.objections`. A row on which that fails unforeseen is found by asking for each alone."""
+        try:
+            return await self._admission.objections(rows, now)
+        except NproError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one row, not all rows and the process
+            if len(rows) > 1:
+                found: dict[int, Detail] = {}
+                for row in rows:
+                    found |= await self._limited([row], now)
+                return found
+            return {row.seq: _failed(row, error) for row in rows}
+
     def _judge(self, row: Row, now: datetime) -> Outgoing | Detail:
-        before = self._before + self._admission.pause(row.requested_for, now)
-        return judge(row, now, before, multimedia=self._multimedia)
+        try:
+            before = self._before + self._admission.pause(row.requested_for, now)
+            return judge(row, now, before, multimedia=self._multimedia)
+        except Exception as error:  # noqa: BLE001 - the take is committed: a row that nobody foresaw ends alone
+            return _failed(row, error)
 
     async def _send(self, lane: Lane, row: Row, objection: Detail | Returned | None) -> None:
         if isinstance(objection, Returned):
@@ -259,6 +276,12 @@ class Sender:
         finished = await self._store.record(outcomes)
         if finished:
             self._finished(finished)
+
+
+def _failed(row: Row, error: Exception) -> Detail:
+    """An error of ours about one row, before anything of it was sent: it is told in the log and in the row."""
+    _log.error("row %d: the agent failed on it (%s); it is not sent", row.seq, type(error).__name__)
+    return Detail.AGENT_FAILED
 
 
 def _fitted(outgoing: Outgoing, files: Files, choice: Choice, link: Link) -> Outgoing | None:

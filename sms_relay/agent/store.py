@@ -150,7 +150,8 @@ class Store:
         for statement in due_statements(data, connection.dialect.name, now, self._order, of):
             if len(found) < limit:
                 first = claimed(statement, data, connection.dialect.name, limit - len(found))
-                found += (await connection.execute(first)).all()
+                known = {row.MSG_SEQ for row in found}  # MariaDB: 0000-00-00 in a column without NULL is NULL, too
+                found += [row for row in await connection.execute(first) if row.MSG_SEQ not in known]
         return found
 
     async def _with_contents(self, connection: AsyncConnection, found: Sequence[SqlRow[Any]]) -> list[Row]:
@@ -459,6 +460,9 @@ def _barcode(row: SqlRow[Any]) -> BarcodeColumns | None:
 
 
 def _row(row: SqlRow[Any], contents: dict[int, Content]) -> Row:
+    """PyMySQL gives a date that there is not (0000-00-00, 2026-02-31) as the text that it is."""
+    date = row.REQ_DATE
+    no_date = date is not None and not isinstance(date, datetime)
     return Row(
         seq=row.MSG_SEQ,
         userdata=row.USERDATA,
@@ -466,6 +470,7 @@ def _row(row: SqlRow[Any], contents: dict[int, Content]) -> Row:
         to=row.CALL_TO,
         sender=row.CALL_FROM,
         text=row.SMS_TXT,
-        requested_for=row.REQ_DATE,
+        requested_for=None if no_date else date,
+        no_date=no_date,
         content=contents.get(row.CONT_SEQ),
     )

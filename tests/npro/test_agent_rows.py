@@ -1,0 +1,101 @@
+"""Rows that nobody foresaw: each ends alone, with a result that says so; neither process nor place is lost."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from sms_relay.agent import sender
+from sms_relay.agent.admission import Admission
+from sms_relay.agent.checks import Row, judge
+from sms_relay.agent.service import AgentConfig
+from sms_relay.npro.codes import Detail
+from sms_relay.npro.database import NproDatabase
+from sms_relay.npro.kst import KoreanClock
+from tests.npro.agents import SENT, ScriptedLink, add, becomes, running
+
+BAD = "01099999999"
+"""The recipient of the row on which something fails."""
+
+MOVING = AgentConfig(window=8, poll_seconds=0.02, mover_seconds=0.02)
+
+
+@pytest.fixture
+async def on_mariadb(npro_mariadb_url: str) -> Any:
+    opened = NproDatabase.open(npro_mariadb_url, size=4)
+    await opened.prepare(KoreanClock())
+    yield opened
+    await opened.close()
+
+
+async def with_date(database: NproDatabase, date: str, state: int = 0) -> int:
+    """A row as a customer's own client writes it whose sessions are not strict about dates."""
+    async with database.transaction() as connection:
+        await connection.execute(text("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'"))
+        done = await connection.execute(
+            text(
+                "INSERT INTO MSG_DATA (CUR_STATE, REQ_DATE, CALL_TO, SMS_TXT, MSG_TYPE)"
+                " VALUES (:state, :date, '01012345678', 'x', 4)"
+            ),
+            {"state": state, "date": date},
+        )
+        return int(done.lastrowid)
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("date", ["0000-00-00 00:00:00", "2026-02-31 10:00:00"])
+async def test_a_date_that_there_is_not_ends_its_row_alone(on_mariadb: NproDatabase, date: str) -> None:
+    link = ScriptedLink()
+    bad = await with_date(on_mariadb, date)
+    good = await add(on_mariadb)
+    async with running(on_mariadb, link):
+        await becomes(on_mariadb, bad, (3, "q", 121, "ETC"))
+        await becomes(on_mariadb, good, SENT)
+    assert [one.id for one in link.sent] == [str(good)]
+
+
+@pytest.mark.mariadb
+async def test_a_column_that_takes_no_null_gives_such_a_row_once(on_mariadb: NproDatabase) -> None:
+    """MariaDB finds 0000-00-00 there as a date that has come, and as one that is NULL."""
+    async with on_mariadb.transaction() as connection:
+        await connection.execute(text("ALTER TABLE MSG_DATA MODIFY REQ_DATE DATETIME NOT NULL"))
+    bad = await with_date(on_mariadb, "0000-00-00 00:00:00")
+    async with running(on_mariadb, ScriptedLink()):
+        await becomes(on_mariadb, bad, (3, "q", 121, "ETC"))
+
+
+@pytest.mark.mariadb
+async def test_a_row_whose_only_date_is_none_moves_to_the_log_of_this_month(on_mariadb: NproDatabase) -> None:
+    ended = await with_date(on_mariadb, "0000-00-00 00:00:00", state=3)
+    async with running(on_mariadb, ScriptedLink(), MOVING):
+        await becomes(on_mariadb, ended, None)
+
+
+async def test_a_row_that_cannot_be_judged_ends_alone(database: NproDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_once(row: Row, now: datetime, before: timedelta, *, multimedia: bool = False) -> Any:
+        if row.to == BAD:
+            raise TypeError
+        return judge(row, now, before, multimedia=multimedia)
+
+    monkeypatch.setattr(sender, "judge", fails_once)
+    bad, good = await add(database, CALL_TO=BAD), await add(database)
+    async with running(database, ScriptedLink()):
+        await becomes(database, bad, (3, "z", 905, "ETC"))
+        await becomes(database, good, SENT)
+
+
+async def test_a_row_on_which_the_limits_fail_ends_alone(
+    database: NproDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails_on_one(_: Admission, rows: Sequence[Row], now: datetime) -> dict[int, Detail]:
+        if any(row.to == BAD for row in rows):
+            raise KeyError(now)
+        return {}
+
+    monkeypatch.setattr(Admission, "objections", fails_on_one)
+    bad, good = await add(database, CALL_TO=BAD), await add(database)
+    async with running(database, ScriptedLink()):
+        await becomes(database, bad, (3, "z", 905, "ETC"))
+        await becomes(database, good, SENT)
