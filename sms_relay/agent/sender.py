@@ -180,7 +180,10 @@ class Sender:
             outcome: Outcome = objection
             keys: list[PartKey] = []
         else:
-            outcome, keys = await self._outcome(lane, row, objection)
+            try:
+                outcome, keys = await self._outcome(lane, row, objection)
+            except Exception as error:  # noqa: BLE001 - nothing has been sent: `_submitted` answers for links
+                outcome, keys = self._refused(row.seq, _failed(row, error))
         self._pausing = self._pausing or isinstance(outcome, Returned | Doubtful)
         written = await self._keep(outcome, keys)
         if written:
@@ -217,11 +220,7 @@ class Sender:
             fitted = _fitted(outgoing, files, choice, link)
             if fitted is None:
                 return self._refused(seq, Detail.NOTHING_FOR_CARRIER)
-            choice.taken(link)
-            try:
-                answer = await link.submit(fitted)
-            finally:
-                choice.freed(link)
+            answer = await _submitted(choice, link, fitted)
             if answer.status is SubmitStatus.REFUSED:
                 refused = refused or answer
             elif answer.status is not SubmitStatus.NOT_SENT:
@@ -276,6 +275,18 @@ class Sender:
         finished = await self._store.record(outcomes)
         if finished:
             self._finished(finished)
+
+
+async def _submitted(choice: Choice, link: Link, outgoing: Outgoing) -> SubmitOutcome:
+    """An error of the link itself does not tell how far the message has come."""
+    choice.taken(link)
+    try:
+        return await link.submit(outgoing)
+    except Exception as error:  # noqa: BLE001 - one message, not all of them and the process
+        _log.error("row %s: %s failed on it (%s)", outgoing.id, link.name, type(error).__name__)
+        return SubmitOutcome(status=SubmitStatus.UNKNOWN)
+    finally:
+        choice.freed(link)
 
 
 def _failed(row: Row, error: Exception) -> Detail:

@@ -8,6 +8,9 @@ from PIL import Image, UnidentifiedImageError
 MOST_BYTES: Final = 200 * 1024
 MOST_SIDE: Final = 1_500
 
+_BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""What Pillow says of a size before it can be asked for; the warning where warnings are errors."""
+
 
 class BadImageError(ValueError):
     """No carrier would take this picture. The message says why."""
@@ -26,5 +29,7 @@ def read_jpeg(raw: bytes) -> Image.Image:
             if max(picture.size) > MOST_SIDE:
                 raise LargeImageError(f"{picture.width}x{picture.height} pixels; {MOST_SIDE} are the most for a side")
             return picture.convert("RGB")
+    except _BOMBS as error:
+        raise LargeImageError(f"more pixels than anybody unpacks; {MOST_SIDE} are the most for a side") from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise BadImageError("no readable JPG") from error

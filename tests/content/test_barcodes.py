@@ -20,7 +20,7 @@ from sms_relay.content.barcodes import (
     merge,
     wrong_check_digit,
 )
-from sms_relay.content.images import BadImageError, read_jpeg
+from sms_relay.content.images import BadImageError, LargeImageError, read_jpeg
 
 EAN, ITF12, ITF20 = "8801234567893", "123456789012", "12345678901234567890"
 KOREAN = "안심번호 쿠폰 5,000원 — 똠방각하"
@@ -143,6 +143,20 @@ def test_a_good_value_passes() -> None:
 def test_pictures_no_carrier_takes(raw: bytes, why: str) -> None:
     with pytest.raises(BadImageError, match=why):
         read_jpeg(raw)
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A small JPG whose frame says that it is larger."""
+    small = jpeg(16, 16)
+    at = small.index(b"\xff\xc0") + 5
+    return small[:at] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + small[at + 4 :]
+
+
+@pytest.mark.parametrize("side", [1501, 10_000, 20_000, 65_000])
+def test_a_size_that_is_only_claimed_is_too_large(side: int) -> None:
+    """Pillow warns of the second one, and raises an error of its own for the last two."""
+    with pytest.raises(LargeImageError):
+        read_jpeg(claiming(side, side))
 
 
 def test_the_largest_picture_is_taken() -> None:

@@ -83,6 +83,13 @@ def jpg(width: int, height: int) -> bytes:
     return out.getvalue()
 
 
+def claiming(side: int) -> bytes:
+    """A small JPG whose frame says that it has sides of `side` pixels."""
+    small = jpg(16, 16)
+    at = small.index(b"\xff\xc0") + 5
+    return small[:at] + side.to_bytes(2, "big") * 2 + small[at + 4 :]
+
+
 def smaf(rate: int) -> bytes:
     """One audio track whose third byte holds the code of its rate."""
     track = bytes((0, 0, 0x10 | rate, 0))
@@ -93,6 +100,7 @@ def smaf(rate: int) -> bytes:
 FILES: list[tuple[str, bytes, str, int]] = [
     ("IMG", jpg(1500, 100), "z", 109),
     ("IMG", jpg(1501, 100), "o", 118),
+    ("IMG", claiming(65_000), "o", 118),
     ("IMG", b"GIF89a", "g", 119),
     ("TXT", "가".encode("cp949") * 1000, "z", 109),
     ("TXT", "가".encode("cp949") * 1000 + b".", "o", 118),

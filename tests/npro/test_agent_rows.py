@@ -10,11 +10,14 @@ from sqlalchemy import text
 from sms_relay.agent import sender
 from sms_relay.agent.admission import Admission
 from sms_relay.agent.checks import Row, judge
+from sms_relay.agent.contents import Contents
 from sms_relay.agent.service import AgentConfig
+from sms_relay.links.interface import Outgoing, SubmitOutcome
 from sms_relay.npro.codes import Detail
 from sms_relay.npro.database import NproDatabase
 from sms_relay.npro.kst import KoreanClock
 from tests.npro.agents import SENT, ScriptedLink, add, becomes, running
+from tests.npro.test_agent_contents import content
 
 BAD = "01099999999"
 """The recipient of the row on which something fails."""
@@ -99,3 +102,31 @@ async def test_a_row_on_which_the_limits_fail_ends_alone(
     async with running(database, ScriptedLink()):
         await becomes(database, bad, (3, "z", 905, "ETC"))
         await becomes(database, good, SENT)
+
+
+async def test_a_row_whose_files_nobody_foresaw_ends_alone(
+    database: NproDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: Contents, row: Row) -> None:
+        raise ZeroDivisionError(row.seq)
+
+    monkeypatch.setattr(Contents, "fault", fails)
+    async with running(database, ScriptedLink()):
+        cont = await content(database, FILE_NAME1="/var/mms/1.jpg", FILE_TYPE1="IMG")
+        await becomes(database, await add(database, MSG_TYPE=6, CONT_SEQ=cont), (3, "z", 905, "ETC"))
+        await becomes(database, await add(database), SENT)
+
+
+async def test_a_link_that_fails_leaves_its_row_in_doubt(database: NproDatabase) -> None:
+    """Nobody can tell whether the message went out: it goes once more, and then ends as unknown."""
+
+    async def fails_on_one(outgoing: Outgoing) -> SubmitOutcome:
+        if outgoing.destination == BAD:
+            raise RuntimeError
+        return await link.take(outgoing)
+
+    link = ScriptedLink(fails_on_one)
+    async with running(database, link):
+        await becomes(database, await add(database, CALL_TO=BAD), (3, "z", 902, "ETC"))
+        await becomes(database, await add(database), SENT)
+    assert [one.destination for one in link.sent].count(BAD) == 2
