@@ -8,12 +8,12 @@ from sms_relay.content.barcodes import BarcodeColumns, NoBarcodeError, from_colu
 from sms_relay.links.interface import Outgoing, OutgoingKind, Reason, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import (
     MM7_BASE,
-    SUBMIT_BASE,
     Detail,
     MessageType,
     Result,
     ResultCode,
     mm7_result,
+    submit_detail,
     submit_result,
 )
 from sms_relay.npro.text import fits_body, fits_sms
@@ -55,6 +55,7 @@ CODES: dict[Detail, ResultCode] = {
     Detail.OUTCOME_LOST_ON_LINK: ResultCode.ANY_OTHER,
     Detail.LINK_REFUSED: ResultCode.ANY_OTHER,
     Detail.AGENT_FAILED: ResultCode.ANY_OTHER,
+    Detail.ANSWER_NOT_HELD: ResultCode.ANY_OTHER,
 }
 """The RSLT_CODE2 that goes with each RSLT_CODE of the agent's own."""
 
@@ -240,7 +241,7 @@ def not_accepted(outcome: SubmitOutcome, at: datetime) -> Result | None:
         return refusal(Detail.OUTCOME_LOST_ON_LINK, at)
     if outcome.command_status is not None:
         code = submit_result(outcome.command_status)
-        return Result(code=code, detail=SUBMIT_BASE + outcome.command_status, at=at)
+        return Result(code=code, detail=submit_detail(outcome.command_status), at=at)
     if outcome.mm7_status is not None:
         return Result(code=mm7_result(outcome.mm7_status), detail=MM7_BASE + outcome.mm7_status, at=at)
     detail = _LINK_REASONS.get(outcome.reason, Detail.LINK_REFUSED) if outcome.reason else Detail.LINK_REFUSED

@@ -14,7 +14,7 @@ from sms_relay.agent.store import Accepted, Doubtful, Ended, OfTypes, Outcome, R
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.links.choice import Choice, may_go_elsewhere
 from sms_relay.links.interface import Link, Outgoing, OutgoingKind, SubmitOutcome, SubmitStatus
-from sms_relay.npro.codes import Detail
+from sms_relay.npro.codes import SUBMIT_BASE, Detail
 from sms_relay.npro.database import NproError, Rejected
 from sms_relay.npro.kst import KoreanClock
 
@@ -81,14 +81,15 @@ class Sender:
         self._finished = finished
         self._unwritten: dict[PartKey, asyncio.Future[None]] = {}
         self._stopping = False
+        self._unwritable: set[int] = set()
         self._unsure_take = False
         self._pausing = False  # a link gave a text back: not again at once
         self._outcomes: Batches[Outcome] = Batches(self._record, alone_on=Rejected)
 
     @property
     def in_flight(self) -> set[int]:
-        """MSG_SEQ of what has been taken and has no durable outcome yet."""
-        return {seq for lane in self._lanes for seq in lane.in_flight}
+        """MSG_SEQ of what has been taken and has no durable outcome yet, or can have none in this database."""
+        return self._unwritable.union(*(lane.in_flight for lane in self._lanes))
 
     async def written(self, key: PartKey) -> None:
         """Returns once the id of a part, (link, message id), is in the database if it is on its way there."""
@@ -122,7 +123,7 @@ class Sender:
         self._stopping = True
         try:
             async with asyncio.timeout(seconds):
-                while self.in_flight:
+                while any(lane.in_flight for lane in self._lanes):
                     await self._settled.wait(seconds)
         except TimeoutError:
             _log.warning("sender: %d texts still without an outcome", len(self.in_flight))
@@ -185,9 +186,9 @@ class Sender:
             except Exception as error:  # noqa: BLE001 - nothing has been sent: `_submitted` answers for links
                 outcome, keys = self._refused(row.seq, _failed(row, error))
         self._pausing = self._pausing or isinstance(outcome, Returned | Doubtful)
-        written = await self._keep(outcome, keys)
-        if written:
-            lane.in_flight.discard(row.seq)
+        if not await self._keep(outcome, keys):
+            self._unwritable.add(row.seq)
+        lane.in_flight.discard(row.seq)
         self.hint.set()
         self._settled.set()
 
@@ -247,7 +248,7 @@ class Sender:
         return Ended(seq=seq, result=result), []
 
     async def _keep(self, outcome: Outcome, keys: Sequence[PartKey]) -> bool:
-        """Returns whether the outcome is durable.
+        """Returns whether the outcome is durable, or the end that is written in its place where the tables reject it.
 
         Goes on trying while the database is away: the place in the window stays taken as long.
         """
@@ -255,11 +256,13 @@ class Sender:
             while True:
                 try:
                     await self._outcomes.add(outcome)
-                except Rejected:
-                    _log.error(
-                        "the outcome of row %d cannot be written; it is reported after the next start", outcome.seq
-                    )
-                    return False
+                except Rejected as error:
+                    instead = self._instead(outcome)
+                    if instead is None:
+                        _log.error("row %d: no outcome can be written: %s", outcome.seq, error)
+                        return False
+                    _log.error("row %d: %s; RSLT_CODE %d is written instead", outcome.seq, error, instead.result.detail)
+                    outcome = instead
                 except NproError as error:
                     _log.warning("an outcome cannot be written yet: %s", error)
                     await Wakeup().wait(RETRY_SECONDS)
@@ -270,6 +273,22 @@ class Sender:
                 waiting = self._unwritten.pop(key, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(None)
+
+    def _instead(self, outcome: Outcome) -> Ended | None:
+        """What is written of an outcome that the tables reject; None where nothing else could be said.
+
+        Of what the carrier accepted it says so as well as it can: without its id no receipt finds the row.
+        """
+        now = self._clock.now()
+        if isinstance(outcome, Accepted):
+            return Ended(seq=outcome.seq, result=refusal(Detail.ANSWER_NOT_HELD, now))
+        if isinstance(outcome, Returned):
+            return Ended(seq=outcome.seq, result=refusal(Detail.AGENT_FAILED, now))
+        if isinstance(outcome, Doubtful):
+            return Ended(seq=outcome.seq, result=outcome.result)
+        if outcome.result.detail < SUBMIT_BASE:
+            return None
+        return Ended(seq=outcome.seq, result=replace(outcome.result, detail=int(Detail.LINK_REFUSED)))
 
     async def _record(self, outcomes: Sequence[Outcome]) -> None:
         finished = await self._store.record(outcomes)

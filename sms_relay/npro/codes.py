@@ -14,6 +14,11 @@ RECEIPT_BASE = 30_000
 SUBMIT_BASE = 20_000
 MM7_BASE = 40_000
 
+MOST_DETAIL = 2**31 - 1
+"""The largest number that RSLT_CODE holds."""
+
+UNKNOWN_STATUS = 0xFF  # ESME_RUNKNOWNERR
+
 
 class State(IntEnum):
     """CUR_STATE."""
@@ -113,9 +118,10 @@ class Detail(IntEnum):
     LINK_REFUSED = 903
     SENT_AGAIN = 904
     AGENT_FAILED = 905
+    ANSWER_NOT_HELD = 906
 
 
-OUTCOME_UNKNOWN = frozenset({Detail.OUTCOME_LOST_BY_RESTART, Detail.OUTCOME_LOST_ON_LINK})
+OUTCOME_UNKNOWN = frozenset({Detail.OUTCOME_LOST_BY_RESTART, Detail.OUTCOME_LOST_ON_LINK, Detail.ANSWER_NOT_HELD})
 """The message may or may not have been sent. It is reported (`z`); sent again it is once at most, before that."""
 
 NO_NET = "ETC"
@@ -172,6 +178,12 @@ MM7_RESULTS: dict[int, ResultCode] = {
 
 def submit_result(command_status: int) -> ResultCode:
     return SUBMIT_RESULTS.get(command_status, ResultCode.SMSC_FORMAT)
+
+
+def submit_detail(command_status: int) -> int:
+    """RSLT_CODE of a refused submit: 20000 plus the status. One that the column cannot hold counts as unknown (255)."""
+    detail = SUBMIT_BASE + command_status
+    return detail if detail <= MOST_DETAIL else SUBMIT_BASE + UNKNOWN_STATUS
 
 
 def mm7_result(status: int) -> ResultCode:

@@ -208,9 +208,10 @@ def test_a_report_that_names_no_message() -> None:
         read_report(read(report_req("").encode()))
 
 
-def test_a_long_id_is_the_same_wherever_it_is_read() -> None:
-    long = "x" * 200
+@pytest.mark.parametrize("long", ["x" * 200, "번호-7", "\xe9"])
+def test_an_id_that_tables_do_not_hold_is_the_same_wherever_it_is_read(long: str) -> None:
     assert len(canonical_id(long)) <= 80
+    assert canonical_id(long).isascii()
     answered = read_answer("text/xml", submit_rsp(long).encode()).message_id
     assert answered == read_report(read(report_req(f" {long}\n").encode())).message_id
     assert canonical_id("x" * 80) == "x" * 80

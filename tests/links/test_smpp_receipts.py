@@ -97,10 +97,19 @@ def test_a_receipt_written_in_ucs2() -> None:
         (" 12\0", IdNotation.AS_IS, "012", IdNotation.AS_IS),
         ("0", IdNotation.AS_IS, "000", IdNotation.AS_IS),
         ("no-number", IdNotation.HEX, "NO-NUMBER", IdNotation.DECIMAL),
+        ("00\xc9-1", IdNotation.AS_IS, "\xe9-1", IdNotation.HEX),
     ],
 )
 def test_ids_that_are_the_same(one: str, notation: IdNotation, other: str, other_notation: IdNotation) -> None:
     assert canonical_id(one, notation) == canonical_id(other, other_notation)
+
+
+@given(st.text(st.characters(codec="latin-1"), max_size=90), st.sampled_from(IdNotation))
+def test_every_table_holds_every_id(raw: str, notation: IdNotation) -> None:
+    held = canonical_id(raw, notation)
+    assert len(held) <= 80
+    assert held.isascii()
+    assert "\0" not in held
 
 
 @given(st.integers(0, 2**64), st.integers(0, 2**64))

@@ -108,6 +108,9 @@ SUBMITS = [
     (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x14, retryable=True), "j", 20020),
     (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x58, retryable=True), "j", 20088),
     (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x45), "e", 20069),
+    (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x7FFFB1DF), "e", 2**31 - 1),
+    (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0x7FFFB1E0), "e", 20255),
+    (SubmitOutcome(status=SubmitStatus.REFUSED, command_status=0xFFFFFFFF), "e", 20255),
 ]
 DOUBTFUL = [
     SubmitOutcome(status=SubmitStatus.UNKNOWN),

@@ -12,11 +12,12 @@ from sms_relay.agent.admission import Admission
 from sms_relay.agent.checks import Row, judge
 from sms_relay.agent.contents import Contents
 from sms_relay.agent.service import AgentConfig
-from sms_relay.links.interface import Outgoing, SubmitOutcome
+from sms_relay.agent.store import Outcome, Store
+from sms_relay.links.interface import Outgoing, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import Detail
-from sms_relay.npro.database import NproDatabase
+from sms_relay.npro.database import NproDatabase, Rejected
 from sms_relay.npro.kst import KoreanClock
-from tests.npro.agents import SENT, ScriptedLink, add, becomes, running
+from tests.npro.agents import FAST, SENT, ScriptedLink, add, becomes, row, running
 from tests.npro.test_agent_contents import content
 
 BAD = "01099999999"
@@ -77,10 +78,10 @@ async def test_a_row_whose_only_date_is_none_moves_to_the_log_of_this_month(on_m
 
 
 async def test_a_row_that_cannot_be_judged_ends_alone(database: NproDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails_once(row: Row, now: datetime, before: timedelta, *, multimedia: bool = False) -> Any:
-        if row.to == BAD:
+    def fails_once(asked: Row, now: datetime, before: timedelta, *, multimedia: bool = False) -> Any:
+        if asked.to == BAD:
             raise TypeError
-        return judge(row, now, before, multimedia=multimedia)
+        return judge(asked, now, before, multimedia=multimedia)
 
     monkeypatch.setattr(sender, "judge", fails_once)
     bad, good = await add(database, CALL_TO=BAD), await add(database)
@@ -93,7 +94,7 @@ async def test_a_row_on_which_the_limits_fail_ends_alone(
     database: NproDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails_on_one(_: Admission, rows: Sequence[Row], now: datetime) -> dict[int, Detail]:
-        if any(row.to == BAD for row in rows):
+        if any(one.to == BAD for one in rows):
             raise KeyError(now)
         return {}
 
@@ -107,8 +108,8 @@ async def test_a_row_on_which_the_limits_fail_ends_alone(
 async def test_a_row_whose_files_nobody_foresaw_ends_alone(
     database: NproDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(_: Contents, row: Row) -> None:
-        raise ZeroDivisionError(row.seq)
+    async def fails(_: Contents, failing: Row) -> None:
+        raise ZeroDivisionError(failing.seq)
 
     monkeypatch.setattr(Contents, "fault", fails)
     async with running(database, ScriptedLink()):
@@ -130,3 +131,53 @@ async def test_a_link_that_fails_leaves_its_row_in_doubt(database: NproDatabase)
         await becomes(database, await add(database, CALL_TO=BAD), (3, "z", 902, "ETC"))
         await becomes(database, await add(database), SENT)
     assert [one.destination for one in link.sent].count(BAD) == 2
+
+
+async def test_answers_that_the_tables_do_not_hold_cost_no_place(database: NproDatabase) -> None:
+    async def too_long(outgoing: Outgoing) -> SubmitOutcome:
+        if outgoing.destination == BAD:
+            return SubmitOutcome(status=SubmitStatus.ACCEPTED, message_ids=("x" * 81,))
+        return await link.take(outgoing)
+
+    link = ScriptedLink(too_long)
+    rows = [await add(database, CALL_TO=BAD) for _ in range(FAST.window)]
+    async with running(database, link) as agent:
+        for seq in rows:
+            await becomes(database, seq, (3, "z", 906, "ETC"))
+        await becomes(database, await add(database), SENT)
+        assert agent.sender.in_flight == set()
+    assert len(link.sent) == FAST.window + 1
+
+
+async def test_a_code_that_a_customers_column_does_not_hold_leaves_its_letter(database: NproDatabase) -> None:
+    async with database.transaction() as connection:
+        kind = "TYPE" if connection.dialect.name == "postgresql" else ""
+        verb = "ALTER COLUMN" if kind else "MODIFY"
+        await connection.execute(text(f"ALTER TABLE MSG_DATA {verb} RSLT_CODE {kind} SMALLINT"))
+
+    async def refuse(_: Outgoing) -> SubmitOutcome:
+        return SubmitOutcome(status=SubmitStatus.REFUSED, mm7_status=2002)
+
+    async with running(database, ScriptedLink(refuse)):
+        await becomes(database, await add(database), (3, "2", 903, "ETC"))
+
+
+async def test_a_row_of_which_nothing_can_be_written_keeps_no_place(
+    database: NproDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays as it is, and is not taken for a leftover while this process lives."""
+    record = Store.record
+    rejected: set[int] = set()
+
+    async def reject(store: Store, outcomes: Sequence[Outcome]) -> tuple[int, ...]:
+        if bad := rejected.intersection(one.seq for one in outcomes):
+            raise Rejected(str(bad))
+        return await record(store, outcomes)
+
+    monkeypatch.setattr(Store, "record", reject)
+    rejected.update([await add(database) for _ in range(FAST.window)])
+    async with running(database, ScriptedLink()) as agent:
+        await becomes(database, await add(database), SENT)
+        assert agent.sender.in_flight == rejected
+        assert {await row(database, seq) for seq in rejected} == {(1, None, None, None)}
+        await agent.stop()

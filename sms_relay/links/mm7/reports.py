@@ -33,9 +33,10 @@ class Report:
 
 
 def canonical_id(raw: str) -> str:
-    """Ids are compared as they are; of one that nobody has room for its hash stands in."""
+    """Ids are compared as they are; of one that nobody has room for, or that is not in ASCII (some
+    tables are in EUC-KR), its hash stands in."""
     text = raw.strip()
-    return text if len(text) <= MOST_ID else hashlib.sha256(text.encode()).hexdigest()
+    return text if len(text) <= MOST_ID and text.isascii() else hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_report(message: Message) -> Report:

@@ -2,6 +2,7 @@
 optional parameters. Pure.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -28,6 +29,7 @@ _FIELD: Final = re.compile(
     rf"\b({_NAMES})\s*[:=][ \t]*(?!(?:{_NAMES})\s*[:=])(\S*)",
     re.IGNORECASE,
 )
+_PLAIN: Final = re.compile(r"[ -~]{0,80}")
 _TEXT: Final = re.compile(r"\btext\s*[:=]", re.IGNORECASE)
 _STATES: Final = tuple(ReceiptState)[:8]  # message_state 1 ENROUTE … 8 REJECTED
 _STATE_WORDS: Final = {
@@ -69,7 +71,7 @@ class ReceiptHabits:
 
 def canonical_id(raw: str, notation: IdNotation) -> str:
     """One form for an id, whatever the notation. An id that is no number in the notation promised is
-    compared as it is.
+    compared as it is. Of one that not every table holds (SMPP has ids in ASCII) its hash stands in.
     """
     text = raw.strip(" \0\t\r\n").lower()
     if notation is IdNotation.HEX:
@@ -78,7 +80,8 @@ def canonical_id(raw: str, notation: IdNotation) -> str:
             return str(int(digits, 16))
     elif notation is IdNotation.DECIMAL and re.fullmatch(r"[0-9]{1,64}", text):
         return str(int(text))
-    return text.lstrip("0") or text[:1]
+    plain = text.lstrip("0") or text[:1]
+    return plain if _PLAIN.fullmatch(plain) else hashlib.sha256(plain.encode()).hexdigest()
 
 
 def is_receipt(message: Message) -> bool:
