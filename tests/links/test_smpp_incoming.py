@@ -1,6 +1,7 @@
 """The link against an SMSC that does what the test says, over a real socket: texts and receipts that come in."""
 
 import asyncio
+import sqlite3
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sms_relay.links.interface import (
     TryLater,
 )
 from sms_relay.links.smpp import pdu
+from sms_relay.links.smpp.parts import Gathered, PartStore
 from sms_relay.links.smpp.pdu import Command, Status, Tag
 from sms_relay.links.smpp.text import header
 from tests.links.smpp_inbox import PATIENCE, Inbox, bound, done, outgoing, start
@@ -205,6 +207,97 @@ async def test_parts_survive_the_process(make_link: Any, smsc: Any, inbox: Inbox
     for piece in pieces[1:]:
         other.deliver(data_coding=0x0E, **piece)
     assert (await inbox.text()).text == _LONG
+
+
+async def test_a_text_whose_parts_cannot_be_erased_is_acknowledged_and_no_second_one(
+    make_link: Any, smsc: Any, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = PartStore.finish
+    erased = asyncio.Event()
+    failing = True
+
+    async def locked(store: PartStore, gathered: Gathered, now: float) -> None:
+        if failing:
+            raise sqlite3.OperationalError("database is locked")
+        await finish(store, gathered, now)
+        erased.set()
+
+    monkeypatch.setattr(PartStore, "finish", locked)
+    link, wire = await bound(make_link, smsc, parts_timeout=0.05)
+    inbox.attach(link)
+    pieces = _pieces("udh8")
+    for piece in [*pieces, pieces[-1]]:
+        wire.deliver(data_coding=0x0E, **piece)
+        assert (await wire.expect(Command.DELIVER_SM_RESP)).status == 0
+    assert (await inbox.text()).text == _LONG
+    failing = False
+    async with asyncio.timeout(PATIENCE):
+        await erased.wait()
+    assert inbox.texts.empty()
+
+
+async def test_the_same_text_once_more_after_its_parts_are_erased_is_another_one(
+    make_link: Any, smsc: Any, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sms_relay.links.smpp.parts.REPEATED_WITHIN", 0)
+    link, wire = await bound(make_link, smsc)
+    inbox.attach(link)
+    for _ in range(2):
+        for piece in _pieces("udh8"):
+            wire.deliver(data_coding=0x0E, **piece)
+            assert (await wire.expect(Command.DELIVER_SM_RESP)).status == 0
+        assert (await inbox.text()).text == _LONG
+
+
+async def test_a_deadline_while_parts_are_erased_makes_no_second_text(
+    make_link: Any, smsc: Any, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = PartStore.finish
+    release, erased = asyncio.Event(), asyncio.Event()
+
+    async def slow(store: PartStore, gathered: Gathered, now: float) -> None:
+        await release.wait()
+        await finish(store, gathered, now)
+        erased.set()
+
+    monkeypatch.setattr(PartStore, "finish", slow)
+    link, wire = await bound(make_link, smsc, handler_timeout=1)
+    inbox.attach(link)
+    pieces = _pieces("udh8")
+    statuses = []
+    for piece in pieces:
+        wire.deliver(data_coding=0x0E, **piece)
+        statuses.append((await wire.expect(Command.DELIVER_SM_RESP)).status)
+    assert statuses == [0] * (len(pieces) - 1) + [Status.SYSTEM_ERROR]
+    release.set()
+    async with asyncio.timeout(PATIENCE):
+        await erased.wait()
+    wire.deliver(data_coding=0x0E, **pieces[-1])
+    assert (await wire.expect(Command.DELIVER_SM_RESP)).status == 0
+    assert (await inbox.text()).text == _LONG
+    assert inbox.texts.empty()
+
+
+async def test_parts_that_cannot_be_read_wait_and_the_link_stays(
+    make_link: Any, smsc: Any, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = PartStore.due
+    failed = 0
+
+    async def damaged(store: PartStore, link: str, before: float, most: int) -> list[Gathered]:
+        nonlocal failed
+        failed += 1
+        if failed < 3:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return await due(store, link, before, most)
+
+    monkeypatch.setattr(PartStore, "due", damaged)
+    link, wire = await bound(make_link, smsc, parts_timeout=0.05)
+    inbox.attach(link)
+    wire.deliver(header(9, 3, 1) + b"part", esm_class=0x40)
+    assert (await inbox.text()).missing == (2, 3)
+    assert failed >= 3
+    assert link.connected
 
 
 # -- receipts ---------------------------------------------------------------------------------------------

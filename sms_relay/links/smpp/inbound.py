@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _UDH_INDICATOR = 0x40
 
+_Mark = tuple[PartKey, int]
+"""Of a text in parts: its key and epoch."""
+
 
 @dataclass(slots=True)
 class Handlers:
@@ -50,7 +53,9 @@ class Inbound:
             in_parameter=config.parameter_ids or config.response_ids,
             zone=timezone(timedelta(minutes=config.utc_offset_minutes)),
         )
-        self._handing_over: set[tuple[PartKey, int]] = set()
+        self._handing_over: set[_Mark] = set()
+        self._recorded: dict[_Mark, tuple[Part, ...]] = {}  # whose parts are still to be erased
+        self._finishing: set[asyncio.Task[None]] = set()
 
     async def take(self, message: Message, session_id: str) -> int:
         """The command_status for one deliver_sm. Never raises but for cancellation."""
@@ -116,16 +121,37 @@ class Inbound:
         return Status.OK
 
     async def _hand_over_parts(self, gathered: Gathered, session_id: str) -> None:
-        """One at a time per text: the sweep and a repeated last part may meet here."""
+        """One at a time per text: the sweep and a repeated last part may meet here.
+
+        A text that is recorded is acknowledged, whatever becomes of its parts: refused, its last part would come again
+        and make a second text of them.
+        """
         mark = (gathered.key, gathered.epoch)
         if mark in self._handing_over:
             raise TryLater("the same text is being handed over")
         self._handing_over.add(mark)
         try:
-            await self._hand_over(self._joined(gathered, session_id))
-            await self._store.finish(gathered, time.time())
+            if self._recorded.get(mark) != gathered.parts:
+                await self._hand_over(self._joined(gathered, session_id))
+                self._recorded[mark] = gathered.parts
+            # Not ended by the deadline of a part: nobody could tell whether the file still has it.
+            finishing = asyncio.create_task(self._finish(mark, gathered))
+            self._finishing.add(finishing)
+            finishing.add_done_callback(self._finishing.discard)
+            await asyncio.shield(finishing)
         finally:
             self._handing_over.discard(mark)
+
+    async def _finish(self, mark: _Mark, gathered: Gathered) -> None:
+        """Parts that cannot be erased now are erased by a later sweep, and not handed over by it."""
+        try:
+            await self._store.finish(gathered, time.time())
+        except Exception as error:  # noqa: BLE001 - the text is recorded: whatever failed, nobody is to repeat it
+            self._quiet.warning(
+                "finish", "%s: parts of a recorded text stay for now (%s)", self._config.name, type(error).__name__
+            )
+        else:
+            self._recorded.pop(mark, None)
 
     def _joined(self, gathered: Gathered, session_id: str) -> Incoming:
         """Bytes are joined before they are read: some handsets divide in the middle of a character."""
@@ -165,8 +191,12 @@ class Inbound:
             await self.sweep(time.time())
 
     async def sweep(self, now: float) -> None:
-        """One round. A text whose handler cannot take it stays for the next."""
-        due = await self._store.due(self._config.name, now - self._config.parts_timeout, self._config.parts_limit)
+        """One round. A text whose handler cannot take it stays for the next, and all do while they cannot be read."""
+        try:
+            due = await self._store.due(self._config.name, now - self._config.parts_timeout, self._config.parts_limit)
+        except Exception as error:  # noqa: BLE001 - locked, damaged, no descriptor left: the link goes on
+            self._quiet.warning("due", "%s: parts cannot be read (%s)", self._config.name, type(error).__name__)
+            return
         for gathered in due:
             try:
                 async with asyncio.timeout(self._config.handler_timeout):
