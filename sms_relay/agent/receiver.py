@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 
 from sms_relay.agent.batches import Batches
 from sms_relay.agent.sender import PartKey
@@ -47,13 +49,18 @@ class Receiver:
         await self._results.run()
 
     async def handle(self, receipt: Receipt) -> None:
-        """Raises TryLater while the database is away: the carrier keeps the receipt."""
+        """Raises TryLater while the database is away: the carrier keeps the receipt.
+
+        What the tables reject by itself they will reject each time: it is not asked for again.
+        """
         if not receipt.state.final:
             return
         try:
             async with asyncio.timeout(HOLD_SECONDS):
                 await self._written((receipt.link, receipt.message_id))
             await self._results.add(self._part_result(receipt))
+        except Rejected as error:
+            _log.warning("%s: a receipt is dropped: %s", receipt.link, error)
         except (NproError, TimeoutError) as error:
             raise TryLater("the NPro database does not answer") from error
 
@@ -63,10 +70,16 @@ class Receiver:
         result = Result(
             code=code,
             detail=receipt_detail(code, receipt.error_code),
-            at=to_korean(receipt.done_at) if receipt.done_at else self._clock.now(),
+            at=self._done_at(receipt),
             net=receipt.carrier.value if code is ResultCode.SUCCESS else NO_NET,
         )
         return PartResult(link=receipt.link, message_id=receipt.message_id, result=result)
+
+    def _done_at(self, receipt: Receipt) -> datetime:
+        if receipt.done_at is not None:
+            with suppress(OverflowError):  # a date on the edge of the calendar: the carrier knows none
+                return to_korean(receipt.done_at)
+        return self._clock.now()
 
     async def _apply(self, results: Sequence[PartResult]) -> None:
         applied = await self._store.apply(results)

@@ -55,3 +55,12 @@ def bomb() -> bytes:
 def test_what_is_no_picture_is_told(raw: bytes) -> None:
     with pytest.raises(NoPictureError):
         rewritten(raw)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_whose_notes_are_cut_off_is_told_too(kind: str) -> None:
+    """Pillow raises struct.error there; of a JPG only where it says how many dots an inch has."""
+    out = io.BytesIO()
+    drawn().save(out, kind, exif=b"Exif\0\0MM\0*", dpi=(72, 72))
+    with pytest.raises(NoPictureError):
+        rewritten(out.getvalue())

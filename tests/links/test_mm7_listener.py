@@ -228,6 +228,14 @@ async def test_one_offered_again_has_the_same_name_and_digest_and_another_sessio
         (("text/plain; charset=utf-8", b"\xff\xfe\xfd"), None),
         (("text/plain; charset=unheard-of", b"a"), None),
         (("text/plain; charset=hex", b"61"), None),
+        (("text/plain; charset=unicode_escape", b"\\ud800"), None),
+        (("text/plain; charset=raw_unicode_escape", b"\\uac00"), None),
+        (("text/plain; charset=utf-7", b"+2AA-"), None),
+        (("text/plain; charset=utf-7", b"+rAA-"), "가"),
+        (("text/plain; charset=idna", b"xn--a"), None),
+        (("text/plain; charset=undefined", b"a"), None),
+        (("text/plain; charset=punycode", b"a-b999999999"), None),
+        (("text/plain; charset=\xff", b"a"), None),
     ],
 )
 async def test_texts_are_read_in_the_character_set_they_are_in(part: Part, text: str | None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import text
@@ -316,6 +316,26 @@ async def test_a_strange_receipt_is_counted_and_does_not_come_again(database: Np
     async with running(database, ScriptedLink()) as agent:
         await agent.handle_receipt(receipt("nobody's"))
         assert agent.receiver.unknown == 1
+
+
+EDGES = [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=12))), datetime(9999, 12, 31, 23, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("done_at", EDGES, ids=("first", "last"))
+async def test_a_receipt_of_the_end_of_days_is_of_now(database: NproDatabase, done_at: datetime) -> None:
+    async with running(database, ScriptedLink()) as agent:
+        seq = await add(database)
+        await becomes(database, seq, SENT)
+        await agent.handle_receipt(replace(receipt(f"id-{seq}"), done_at=done_at))
+        assert await row(database, seq) == (3, "0", 0, "LGT")
+
+
+async def test_a_receipt_that_the_tables_reject_does_not_come_again(database: NproDatabase) -> None:
+    async with running(database, ScriptedLink()) as agent:
+        seq = await add(database)
+        await becomes(database, seq, SENT)
+        await asyncio.gather(*map(agent.handle_receipt, (receipt("a\0b"), receipt(f"id-{seq}"))))
+        assert await row(database, seq) == (3, "0", 0, "LGT")
 
 
 @pytest.mark.parametrize("again", [True, False])

@@ -19,6 +19,9 @@ _TYPE = re.compile(r"/TYPE=.*", re.IGNORECASE)  # of an MMS address: 01012345678
 _CLAIMED = frozenset({"ascii", "iso8859-1"})
 """Under these names comes what is none of it: whoever means ASCII writes no more than ASCII."""
 
+_NO_CHARSETS = frozenset({"undefined", "idna", "punycode", "unicode-escape", "raw-unicode-escape"})
+"""What Python decodes under other names that are no character set: into what is no text, or for hours."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
@@ -76,14 +79,18 @@ def _numbers(message: Message, name: str) -> list[str]:
 def _text(piece: Piece) -> str | None:
     try:
         charset = codecs.lookup(piece.charset or "ascii").name
-    except LookupError:
+    except (LookupError, ValueError):  # ValueError: there is a NUL in the name, or no character
+        return None
+    if charset in _NO_CHARSETS:
         return None
     candidates = ("utf-8", "cp949") if charset in _CLAIMED else ("cp949" if charset == "euc_kr" else charset,)
     for one in candidates:
         try:
-            return piece.data.decode(one).removeprefix("\ufeff").rstrip("\0")
-        except (UnicodeDecodeError, LookupError):  # LookupError: it decodes no text, as `hex`
+            text = piece.data.decode(one)
+            text.encode()  # not of halves of characters, which UTF-7 lets through
+        except (UnicodeError, LookupError):  # LookupError: it decodes no text, as `hex`
             continue
+        return text.removeprefix("\ufeff").rstrip("\0")
     return None
 
 
