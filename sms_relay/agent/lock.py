@@ -37,7 +37,7 @@ async def sole_agent(database: NproDatabase) -> AsyncIterator[AsyncConnection]:
         try:
             yield connection
         finally:
-            with suppress(SQLAlchemyError, OSError):  # gone already
+            with suppress(SQLAlchemyError, OSError, RuntimeError):  # gone already
                 await connection.invalidate()  # the session ends, and the lock with it
 
 

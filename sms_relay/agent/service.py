@@ -20,7 +20,7 @@ from sms_relay.agent.wakeup import Wakeup
 from sms_relay.links.choice import Choice, Directory
 from sms_relay.links.interface import Link, Receipt
 from sms_relay.npro.codes import Detail, ResultCode
-from sms_relay.npro.database import NotReachable, NproDatabase
+from sms_relay.npro.database import NotReachable, NproDatabase, closed_below
 from sms_relay.npro.kst import KoreanClock
 
 _log = logging.getLogger(__name__)
@@ -145,7 +145,9 @@ class Agent:
                     await self._admission.reload()
                     self._on_duty = True
                     await watch(connection, self._config.ping_seconds)
-            except (NotReachable, LockLost, SQLAlchemyError, OSError) as error:
+            except (NotReachable, LockLost, SQLAlchemyError, OSError, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and not closed_below(error):
+                    raise
                 told = str(error) if isinstance(error, NotReachable | LockLost) else type(error).__name__
                 _log.warning("agent: %s; trying again", told)
             finally:

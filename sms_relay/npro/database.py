@@ -32,6 +32,10 @@ _GONE_NUMBERS = frozenset({1040, 1053, 1077, 1129, 1184, 1203, 1205, 1213, 1226,
 wait and deadlock.
 """
 
+_READ_ONLY_NUMBERS = frozenset({1290, 1836})
+_READ_ONLY_STATE = "25006"
+"""The server takes no writing for now: it has changed places with its standby, or its disk is full."""
+
 _VALUE_NUMBERS = frozenset({1300, 1366})
 """MariaDB's errors of text that the column's character set cannot hold."""
 
@@ -52,7 +56,7 @@ class NotUsable(NproError):
 
 
 class NotReachable(NproError):
-    """The database does not answer, or went away."""
+    """The database does not answer, went away, or takes no writing: it may later."""
 
 
 class Rejected(NproError):
@@ -91,6 +95,10 @@ class NproDatabase:
             raise _unless_cancelled(NotReachable("the NPro database does not answer")) from error
         except DBAPIError as error:
             raise _unless_cancelled(_meaning(error)) from None  # its text may quote a row
+        except RuntimeError as error:
+            if not closed_below(error):
+                raise
+            raise _unless_cancelled(NotReachable("the connection to the NPro database has gone")) from error
 
     async def prepare(self, clock: KoreanClock) -> None:
         """Check the clock, create what is missing, learn of the customer's own columns. Raises NotUsable,
@@ -201,6 +209,11 @@ def _with_driver(url: URL) -> URL:
     return url.set(drivername=_DRIVERS[backend])
 
 
+def closed_below(error: BaseException) -> bool:
+    """Whether uvloop says so of a connection that is gone: aiomysql lets it through as it is, and not as its own."""
+    return isinstance(error, RuntimeError) and "the handler is closed" in str(error)
+
+
 def _unless_cancelled(error: NproError) -> BaseException:
     """What came up while a cancelled task was cleaning up is no reason to try again: such a task would never end."""
     task = asyncio.current_task()
@@ -208,14 +221,16 @@ def _unless_cancelled(error: NproError) -> BaseException:
 
 
 def _meaning(error: DBAPIError) -> NproError:
-    """PostgreSQL tells by SQLSTATE class, MariaDB by number. Passing by itself: the server is starting, stopping or
-    full,
-    the session was killed, a deadlock. About a value: class 22 and 23. The rest is how the database is set up.
+    """PostgreSQL tells by SQLSTATE class, MariaDB by number. Passing by itself: the server is starting, stopping, full
+    or read-only, the session was killed, a deadlock. About a value: class 22 and 23. The rest is how the database is
+    set up.
     """
     arguments = getattr(error.orig, "args", ())
     number = arguments[0] if arguments and isinstance(arguments[0], int) else None
     state = getattr(error.orig, "sqlstate", None) or ""
     what = f"{type(error.orig).__name__} {number or state}".rstrip()
+    if number in _READ_ONLY_NUMBERS or state == _READ_ONLY_STATE:
+        return NotReachable(f"the NPro database can only be read now ({what})")
     if error.connection_invalidated or _passes(number, state):
         return NotReachable(f"the NPro database does not answer ({what})")
     if isinstance(error, DataError | IntegrityError) or number in _VALUE_NUMBERS or state[:2] in {"22", "23"}:

@@ -1,13 +1,16 @@
 """The agent on real tables, PostgreSQL and MariaDB; the link is scripted: every outcome can be had on demand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sms_relay.agent.lock import sole_agent
 from sms_relay.agent.service import Agent, AgentConfig
 from sms_relay.links.interface import (
     Outgoing,
@@ -379,6 +382,24 @@ async def test_a_second_agent_waits_for_the_first_to_end(database: NproDatabase,
             assert [one.id for one in idle.sent] == [str(third)]
     finally:
         await other.close()
+
+
+async def test_a_lock_whose_connection_uvloop_has_closed_is_taken_again(
+    database: NproDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = ["unable to perform operation on <TCPTransport closed=True reading=False>; the handler is closed"]
+
+    @asynccontextmanager
+    async def closed_once(of: NproDatabase) -> AsyncIterator[AsyncConnection]:
+        if closed:
+            raise RuntimeError(closed.pop())
+        async with sole_agent(of) as connection:
+            yield connection
+
+    monkeypatch.setattr("sms_relay.agent.service.sole_agent", closed_once)
+    async with running(database, ScriptedLink()):
+        await becomes(database, await add(database), SENT)
+    assert closed == []
 
 
 async def logged(database: NproDatabase, table: str) -> list[tuple[int, int]]:

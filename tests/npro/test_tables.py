@@ -13,6 +13,7 @@ from sms_relay.agent.store import due_statements
 from sms_relay.npro.database import NotReachable, NotUsable, NproDatabase, Rejected, create_missing
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import TableNames, Tables
+from tests.npro.databases import MariaDb
 
 MSG_DATA = {
     "USERDATA": True,
@@ -149,6 +150,42 @@ async def test_a_database_that_is_away_is_named_so(new_port: Callable[[], int]) 
         with pytest.raises(NotReachable):
             await database.prepare(KoreanClock())
         await database.close()
+
+
+async def test_a_read_only_postgresql_is_waited_for(npro_postgres_url: str) -> None:
+    database = NproDatabase.open(npro_postgres_url, size=2)
+    try:
+        await database.prepare(KoreanClock())
+        with pytest.raises(NotReachable, match="can only be read"):
+            async with database.transaction() as connection:
+                await connection.execute(text("SET TRANSACTION READ ONLY"))
+                await connection.execute(database.tables.data.insert(), {"CUR_STATE": 0, "MSG_TYPE": 4})
+    finally:
+        await database.close()
+
+
+@pytest.mark.mariadb
+async def test_a_read_only_mariadb_is_waited_for(npro_mariadb_url: str, mariadb: MariaDb) -> None:
+    database = NproDatabase.open(npro_mariadb_url, size=2)
+    try:
+        await database.prepare(KoreanClock())
+        mariadb.query("set global read_only = 1")
+        with pytest.raises(NotReachable, match="can only be read"):
+            async with database.transaction() as connection:
+                await connection.execute(database.tables.data.insert(), {"CUR_STATE": 0, "MSG_TYPE": 4})
+    finally:
+        mariadb.query("set global read_only = 0")
+        await database.close()
+
+
+CLOSED = "unable to perform operation on <TCPTransport closed=True reading=False>; the handler is closed"
+
+
+async def test_a_connection_that_uvloop_has_closed_is_gone(database: NproDatabase) -> None:
+    for error, expected in ((RuntimeError(CLOSED), NotReachable), (RuntimeError("a fault of ours"), RuntimeError)):
+        with pytest.raises(expected):
+            async with database.transaction():
+                raise error
 
 
 def test_another_kind_of_database_is_named_with_what_is_served() -> None:
