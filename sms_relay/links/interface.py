@@ -51,7 +51,8 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One text to a handset, or a multimedia message. `id` is the sender's own and is only used to name it in logs.
+    """One text to a handset, or a multimedia message. `id` is the sender's own: it names the message in logs, and
+    is the same when it is given to a link again.
 
     `subject` and `media`: of LMS and MMS, for links that take multimedia messages.
     """

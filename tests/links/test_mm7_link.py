@@ -1,12 +1,14 @@
 """The MM7 link against an MMSC under the test's own hand: what was not sent, what may have been, what was refused."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from sms_relay.links.interface import Outgoing, Reason, SubmitOutcome, SubmitStatus
 from sms_relay.links.mm7.config import Mm7LinkConfig
 from sms_relay.links.mm7.link import Mm7Link
+from sms_relay.links.mm7.shut import MOST_TIMES, REMEMBERED, ShutOut
 from tests.links.mmsc import (
     ACCOUNT,
     PATIENCE,
@@ -77,6 +79,58 @@ async def test_a_door_that_does_not_open_takes_the_link_down_and_costs_no_messag
         outcome = await done(task)
         assert (outcome.status, link.connected) == (SubmitStatus.NOT_SENT, False)
     await mmsc.stop()
+
+
+async def answered(link: Mm7Link, mmsc: Mmsc, name: str, body: str, status: int) -> SubmitOutcome:
+    """What becomes of message `name`, offered once the link is up, with this answer."""
+    await up(link)
+    task = start(link, replace(message(), id=name))
+    (await mmsc.next()).answer(body, status)
+    return await done(task)
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 405, 410])
+async def test_a_message_that_alone_is_shut_out_is_refused_in_the_end(status: int) -> None:
+    mmsc = Mmsc()
+    await mmsc.start()
+    async with linked(mmsc.port) as link:
+        for at in range(2):
+            assert (await answered(link, mmsc, "bad", "", status)).status is SubmitStatus.NOT_SENT
+            assert (await answered(link, mmsc, f"good {at}", submit_rsp(), 200)).status is SubmitStatus.ACCEPTED
+        outcome = await answered(link, mmsc, "bad", "", status)
+        assert (outcome.status, outcome.retryable, link.connected) == (SubmitStatus.REFUSED, False, True)
+    await mmsc.stop()
+
+
+@pytest.mark.parametrize(("status", "others"), [(404, 0), (401, 1), (404, 2)])
+async def test_a_door_that_is_shut_to_all_costs_no_message_however_often(status: int, others: int) -> None:
+    """`others`: how many are let in between, 2: only before the first time, as when an MMSC is moved."""
+    mmsc = Mmsc()
+    await mmsc.start()
+    async with linked(mmsc.port) as link:
+        if others == 2:
+            await answered(link, mmsc, "good", submit_rsp(), 200)
+        for _ in range(5):
+            assert (await answered(link, mmsc, "one", "", status)).status is SubmitStatus.NOT_SENT
+            if others == 1:
+                await answered(link, mmsc, "good", submit_rsp(), 200)
+    await mmsc.stop()
+
+
+def test_who_was_let_in_meanwhile_begins_anew_and_not_all_are_remembered() -> None:
+    shut = ShutOut()
+    for _ in range(MOST_TIMES):
+        assert not shut.at_fault("a")
+        shut.let_in("a")
+    assert not shut.at_fault("a")
+    for number in range(REMEMBERED):
+        shut.let_in("other")
+        assert not shut.at_fault(str(number))
+    for _ in range(MOST_TIMES - 1):
+        shut.let_in("other")
+        assert not shut.at_fault("a")
+    shut.let_in("other")
+    assert shut.at_fault("a")
 
 
 LOST = [

@@ -31,6 +31,7 @@ from sms_relay.links.interface import (
 from sms_relay.links.mm7.config import Mm7LinkConfig
 from sms_relay.links.mm7.deliver import Delivered
 from sms_relay.links.mm7.reports import Report
+from sms_relay.links.mm7.shut import ShutOut
 from sms_relay.links.mm7.soap import BadMessage
 from sms_relay.links.mm7.submit import Answer, BadNumber, Request, compose, read_answer
 from sms_relay.links.pace import Pace
@@ -44,6 +45,8 @@ SERVICE_UNAVAILABLE = 4006  # StatusCode of an MMSC that has too much to do
 _BUSY_HTTP = frozenset({429, 503})
 _SHUT = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 407, 410})
 """HTTP statuses of a door that does not open: the request went no further, and neither will the next one."""
+_SHUT_TO_ONE = _SHUT - {401, 407}
+"""Those of them that a filter gives to one message as well, for what it holds."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,7 @@ class Mm7Link:
         self._pace = Pace(config.rate, config.busy_pause)
         self._places = asyncio.Semaphore(config.window)
         self._client: httpx.AsyncClient | None = None
+        self._shut_out = ShutOut()
         self._up = asyncio.Event()
         self._fell = asyncio.Event()
         self._answered = False
@@ -201,7 +205,7 @@ class Mm7Link:
         ids: tuple[str, ...] = ()
         try:
             async with self._places:
-                outcome = await self._offer(request)
+                outcome = await self._offer(request, outgoing.id)
             ids = outcome.message_ids
         finally:
             self._early.end(ticket, ids)
@@ -216,12 +220,12 @@ class Mm7Link:
         elif outcome.status is SubmitStatus.UNKNOWN:
             self.counters.unknown += 1
 
-    async def _offer(self, request: Request) -> SubmitOutcome:
-        """Offers it again while the MMSC says that it has too much to do."""
+    async def _offer(self, request: Request, name: str) -> SubmitOutcome:
+        """Offers it again while the MMSC says that it has too much to do. `name`: of the message."""
         attempt = 0
         while True:
             await self._pace.turn()
-            outcome = await self._once(request)
+            outcome = await self._once(request, name)
             if not outcome.retryable:
                 self._pace.accepted()
                 return outcome
@@ -231,9 +235,9 @@ class Mm7Link:
             await asyncio.sleep(self._pace.pause_of(attempt))
             attempt += 1
 
-    async def _once(self, request: Request) -> SubmitOutcome:
+    async def _once(self, request: Request, name: str) -> SubmitOutcome:
         try:
-            answer = await self._post(request)
+            answer = await self._post(request, name)
         except _NotTaken:
             return SubmitOutcome(status=SubmitStatus.NOT_SENT, reason=Reason.NOT_CONNECTED)
         except _Refused as refused:
@@ -241,12 +245,13 @@ class Mm7Link:
         except _Lost as lost:
             return SubmitOutcome(status=SubmitStatus.UNKNOWN, reason=lost.reason)
         self._answered = True
+        self._shut_out.let_in(name)
         if answer.accepted:
             ids = (answer.message_id,) if answer.message_id else ()
             return SubmitOutcome(status=SubmitStatus.ACCEPTED, message_ids=ids)
         return _refusal(answer.status)
 
-    async def _post(self, request: Request) -> Answer:
+    async def _post(self, request: Request, name: str) -> Answer:
         """Raises `_NotTaken`, `_Refused`, `_Lost`."""
         client = self._client
         if client is None:
@@ -263,7 +268,7 @@ class Mm7Link:
                 asyncio.timeout(deadline),
                 client.stream("POST", self.config.target, content=request.body, headers=headers) as response,
             ):
-                self._look_at(response.status_code)
+                self._look_at(response.status_code, name)
                 return await _answer(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._down(type(error).__name__)
@@ -274,8 +279,11 @@ class Mm7Link:
             self._quiet.warning("lost", "%s: no usable answer (%s)", self.config.name, type(error).__name__)
             raise _Lost(Reason.LINK_LOST) from error
 
-    def _look_at(self, status: int) -> None:
+    def _look_at(self, status: int, name: str) -> None:
         """What HTTP alone says. A 500 may hold a SOAP fault, and other 5xx do not tell how far the request came."""
+        if status in _SHUT_TO_ONE and self._shut_out.at_fault(name):
+            self._quiet.warning("one", "%s: the door stays shut to one message: HTTP %d", self.config.name, status)
+            raise _Refused
         if status in _SHUT:
             self._down(f"HTTP {status}")
             raise _NotTaken
