@@ -7,19 +7,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sms_relay.agent.store import claimed, forget_parts
 from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.codes import State
-from sms_relay.npro.database import NotReachable, NproDatabase, NproError
+from sms_relay.npro.database import NotReachable, NproDatabase, NproError, Rejected
 from sms_relay.npro.kst import KoreanClock
 from sms_relay.npro.tables import in_state
 
 _log = logging.getLogger(__name__)
 
 BATCH = 1000  # rows in one transaction
+MOST_LEFT = 100  # rows that no log takes; where there are more it is not the rows
 
 
 class _LogsMissing(Exception):
@@ -52,6 +53,7 @@ class TableMover:
         self._record_life = record_life
         self._on_duty = on_duty
         self._ready: set[str] = set()
+        self._left: set[int] = set()  # MSG_SEQ of rows that no log holds
 
     async def run(self) -> None:
         """Moves until cancelled."""
@@ -72,10 +74,11 @@ class TableMover:
             return await self._move()
         except _LogsMissing as missing:
             await self._create(missing.names)
-        except NotReachable:
+        except (NotReachable, Rejected):
             raise
         except (_ColumnsChanged, NproError):
             # Somebody may have dropped or renamed a log table, or changed MSG_DATA, while we run.
+            self._left.clear()  # whoever changes a table may have made room
             await self._database.learn()
             await self._create(set(self._ready))
         try:
@@ -88,18 +91,39 @@ class TableMover:
             await self._database.prepare_log(name)
             self._ready.add(name)
 
-    async def _move(self) -> int:
-        """Lock, copy and delete are one transaction: killed in its middle, the rows are still in MSG_DATA."""
+    async def _move(self, among: Sequence[int] | None = None) -> int:
+        """`among`: of these only. A row that the log cannot hold is found by halves, and left where it is.
+
+        Returns the number of rows moved.
+        """
+        found: list[tuple[int, object]] = []
+        try:
+            await self._move_found(found, among)
+        except Rejected as error:
+            if len(found) > 1:
+                seqs = [seq for seq, _ in found]
+                middle = len(seqs) // 2
+                return await self._move(seqs[:middle]) + await self._move(seqs[middle:])
+            if len(self._left) >= MOST_LEFT or not found:
+                raise
+            _log.error("mover: row %d stays in the table: %s", found[0][0], error)
+            self._left.add(found[0][0])
+            return 0
+        return len(found)
+
+    async def _move_found(self, found: list[tuple[int, object]], among: Sequence[int] | None) -> None:
+        """Fills `found` with MSG_SEQ and month. Lock, copy and delete are one transaction: killed in its middle, the
+        rows are still in MSG_DATA.
+        """
         data = self._database.tables.data
         overdue_before = self._clock.now() - self._record_life
         sent_at = data.c.SENT_DATE
         overdue = and_(in_state(data, State.SENT), sent_at < overdue_before)
         async with self._database.transaction() as connection:
-            found: list[tuple[int, object]] = []
             for movable in (in_state(data, State.DONE), overdue):
                 statement = (
                     select(data.c.MSG_SEQ, _month_of(data.c))
-                    .where(movable)
+                    .where(movable, *self._chosen(data.c.MSG_SEQ, among))
                     .order_by(data.c.CUR_STATE, data.c.SENT_DATE)
                 )
                 first = claimed(statement, data, connection.dialect.name, BATCH)
@@ -111,7 +135,11 @@ class TableMover:
                 raise _LogsMissing(set(unready))
             for name, seqs in by_log.items():
                 await self._copy(connection, name, seqs)
-        return len(found)
+
+    def _chosen(self, key: ColumnElement[int], among: Sequence[int] | None) -> list[ColumnElement[bool]]:
+        if among is not None:
+            return [key.in_(among)]
+        return [key.not_in(sorted(self._left))] if self._left else []
 
     async def _check_columns(self, connection: AsyncConnection) -> None:
         """A column that a customer has added since the last look would stay behind, and its values be lost.

@@ -36,8 +36,8 @@ _READ_ONLY_NUMBERS = frozenset({1290, 1836})
 _READ_ONLY_STATE = "25006"
 """The server takes no writing for now: it has changed places with its standby, or its disk is full."""
 
-_VALUE_NUMBERS = frozenset({1300, 1366})
-"""MariaDB's errors of text that the column's character set cannot hold."""
+_VALUE_NUMBERS = frozenset({1292, 1300, 1366})
+"""MariaDB's errors of a date that is none, and of text that the column's character set cannot hold."""
 
 _DRIVERS = {
     "postgresql": "postgresql+asyncpg",

@@ -11,11 +11,12 @@ from sms_relay.agent import sender
 from sms_relay.agent.admission import Admission
 from sms_relay.agent.checks import Row, judge
 from sms_relay.agent.contents import Contents
+from sms_relay.agent.mover import TableMover
 from sms_relay.agent.service import AgentConfig
 from sms_relay.agent.store import Outcome, Store
 from sms_relay.links.interface import Outgoing, SubmitOutcome, SubmitStatus
 from sms_relay.npro.codes import Detail
-from sms_relay.npro.database import NproDatabase, Rejected
+from sms_relay.npro.database import NproDatabase, Rejected, create_missing
 from sms_relay.npro.kst import KoreanClock
 from tests.npro.agents import FAST, SENT, ScriptedLink, add, becomes, row, running
 from tests.npro.test_agent_contents import content
@@ -181,3 +182,44 @@ async def test_a_row_of_which_nothing_can_be_written_keeps_no_place(
         assert agent.sender.in_flight == rejected
         assert {await row(database, seq) for seq in rejected} == {(1, None, None, None)}
         await agent.stop()
+
+
+JANUARY = datetime(2026, 1, 5, 9, 0, 0)  # noqa: DTZ001 - Korean local time
+
+
+async def with_short_log(database: NproDatabase) -> None:
+    """The log of January holds texts of five characters."""
+    async with database.transaction() as connection:
+        await create_missing(connection, database.tables.log("MSG_LOG_202601"))
+        kind = "TYPE" if connection.dialect.name == "postgresql" else ""
+        verb = "ALTER COLUMN" if kind else "MODIFY"
+        await connection.execute(text(f"ALTER TABLE MSG_LOG_202601 {verb} SMS_TXT {kind} VARCHAR(5)"))
+
+
+async def test_a_row_that_the_log_does_not_hold_stays_and_the_others_move(
+    database: NproDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    await with_short_log(database)
+    rows = [await add(database, CUR_STATE=3, SENT_DATE=JANUARY) for _ in range(8)]
+    bad = await add(database, CUR_STATE=3, SENT_DATE=JANUARY, SMS_TXT="123456")
+    rows += [await add(database, CUR_STATE=3, SENT_DATE=JANUARY) for _ in range(4)]
+    async with running(database, ScriptedLink(), MOVING):
+        for seq in rows:
+            await becomes(database, seq, None)
+        await becomes(database, await add(database, CUR_STATE=3, SENT_DATE=JANUARY), None)
+        assert await row(database, bad) == (3, None, None, None)
+    assert caplog.text.count(f"row {bad} stays") == 1
+
+
+async def test_a_log_that_holds_hardly_any_row_is_no_matter_of_rows(
+    database: NproDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sms_relay.agent.mover.MOST_LEFT", 1)
+    await with_short_log(database)
+    for _ in range(3):
+        await add(database, CUR_STATE=3, SENT_DATE=JANUARY, SMS_TXT="123456")
+    mover = TableMover(database, KoreanClock(), poll_seconds=1, record_life=timedelta(1), on_duty=lambda: True)
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            await mover.move_once()
+    assert caplog.text.count("stays in the table") == 1

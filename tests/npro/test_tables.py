@@ -111,6 +111,21 @@ async def test_a_value_the_database_cannot_hold_is_rejected_not_mangled(database
 
 
 @pytest.mark.mariadb
+async def test_a_date_that_mariadb_does_not_take_is_rejected(npro_mariadb_url: str) -> None:
+    database = NproDatabase.open(npro_mariadb_url, size=2)
+    try:
+        await database.prepare(KoreanClock())
+        with pytest.raises(Rejected):
+            async with database.transaction() as connection:
+                await connection.execute(text("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE'"))
+                await connection.execute(
+                    text("INSERT INTO MSG_DATA (CUR_STATE, MSG_TYPE, REQ_DATE) VALUES (0, 4, '0000-00-00 00:00:00')")
+                )
+    finally:
+        await database.close()
+
+
+@pytest.mark.mariadb
 async def test_a_euc_kr_database_takes_ms949_and_rejects_emoji(npro_mariadb_url: str) -> None:
     database = NproDatabase.open(npro_mariadb_url, size=2)
     try:
