@@ -13,7 +13,7 @@ import asyncpg
 
 from vns.bindings.collector import Collector
 from vns.crypto.rules import KeyRing
-from vns.errors import VnsError
+from vns.errors import Unavailable
 from vns.messages import queries, records, tags
 from vns.messages.deciding import Decided, Item, Verdict, arrived, question_of, row_of, verdict_on
 from vns.messages.judging import Judge
@@ -81,10 +81,13 @@ class Arrivals:
         return await self._collector.ask(item, distinct=item.fingerprint)
 
     async def _receive_apart(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
-        """When a batch fails as a whole, each text is received alone, so that none spoils another."""
+        """When a batch fails as a whole, each text is received alone, so that none spoils another.
+
+        Not while PostgreSQL is away: each would wait for it in its turn.
+        """
         try:
             return await self._receive_together(items)
-        except (VnsError, OSError, TimeoutError):
+        except (Unavailable, OSError):
             raise
         except Exception:
             if len(items) == 1:
