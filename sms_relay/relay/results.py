@@ -1,8 +1,10 @@
 """Results out of MSG_DATA and the logs, as any customer of the agent reads them, into the platform's messages."""
 
+import asyncio
 import heapq
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +12,7 @@ from sms_relay.agent.wakeup import Wakeup
 from sms_relay.npro.client import FoundRow, NproClient
 from sms_relay.npro.codes import OUTCOME_UNKNOWN, Detail, ResultCode, State
 from sms_relay.npro.kst import from_korean, to_korean
-from sms_relay.relay.handover import wanted
+from sms_relay.relay.handover import Held, wanted
 from sms_relay.relay.passing import PASSING, told
 from vns.messages.rules import OpenMessage, Outcome, Status
 from vns.messages.service import Messages
@@ -20,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 BATCH = 500
 TICK_SECONDS = 0.5
+RELOAD_SECONDS = 300.0
 FIRST_LOOK = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=60)
 MARGIN = timedelta(days=1)  # a row is sent, and logged, after it was received; clocks may differ a little
@@ -40,14 +43,29 @@ class _Watched:
 
 
 class Results:
-    """Looks at each awaited row after a second, then ever more rarely; at once when hinted at."""
+    """Looks at each awaited row after a second, then ever more rarely; at once when hinted at.
 
-    def __init__(self, messages: Messages, client: NproClient, clock: Clock, *, life: timedelta) -> None:
-        """`life`: for how long a row that is nowhere to be found is looked for."""
+    Once on duty it looks at those too that were handed over before, by whichever relay. Off duty it goes on with what
+    it watches: a result that is read twice is recorded once.
+    """
+
+    def __init__(
+        self,
+        messages: Messages,
+        client: NproClient,
+        clock: Clock,
+        *,
+        duty: Callable[[], Held | None],
+        life: timedelta,
+    ) -> None:
+        """`duty`: see Handover. `life`: for how long a row that is nowhere to be found is looked for."""
         self._messages = messages
         self._client = client
         self._clock = clock
+        self._duty = duty
         self._life = life
+        self._loaded_on: Held | None = None
+        self._reload_at = math.inf
         self._watched: dict[int, _Watched] = {}
         self._schedule: list[tuple[datetime, int]] = []
         self._hinted: set[int] = set()
@@ -68,25 +86,28 @@ class Results:
 
     async def run(self) -> None:
         """Reads results until cancelled."""
-        loaded = False
         while True:
             try:
-                if not loaded:
-                    await self._load()
-                    loaded = True
                 while due := self._due():
                     await self._look(due)
+                await self._load()
             except PASSING as error:
                 _log.warning("results: %s", told(error))
                 await Wakeup().wait(1.0)
             await self._hint.wait(TICK_SECONDS)
 
     async def _load(self) -> None:
+        """Once for each duty; again, ever so often, while there are texts that cannot be read."""
+        duty, loop = self._duty(), asyncio.get_running_loop()
+        if duty is None or (duty is self._loaded_on and loop.time() < self._reload_at):
+            return
         after = -1
         while batch := await self._messages.awaited(after=after):
             for message in batch:
                 self.watch(message)
             after = batch[-1].npro_id
+        self._loaded_on = duty
+        self._reload_at = loop.time() + RELOAD_SECONDS if self._messages.any_unread else math.inf
 
     def _due(self) -> list[_Watched]:
         """The hinted ones, then those whose time has come; each is put back into the schedule."""

@@ -15,7 +15,7 @@ from sms_relay.relay.inbound import Inbound
 from sms_relay.relay.passing import PASSING, told
 from sms_relay.relay.pictures import PictureFolder
 from sms_relay.relay.results import Results
-from vns.messages.duty import sole_relay, watch
+from vns.messages.duty import Duty, sole_relay
 from vns.messages.service import Messages
 from vns.storage.clock import Clock
 from vns.storage.database import Database
@@ -58,15 +58,15 @@ class Relay:
         """
         client = NproClient(npro)
         self._db = db
-        self._on_duty = False
+        self._duty: Duty | None = None
         self._messages, self._clock, self._pictures = messages, clock, pictures
-        self._results = Results(messages, client, clock, life=result_life)
+        self._results = Results(messages, client, clock, duty=lambda: self._duty, life=result_life)
         self._handover = Handover(
             messages,
             client,
             clock,
             subject=subject,
-            on_duty=lambda: self._on_duty,
+            duty=lambda: self._duty,
             awaited=self._results.watch,
             inserted=inserted,
             folder=pictures.folder if pictures else None,
@@ -94,13 +94,13 @@ class Relay:
     async def _keep_duty(self) -> None:
         while True:
             try:
-                async with sole_relay(self._db) as connection:
-                    self._on_duty = True
+                async with sole_relay(self._db) as duty:
+                    self._duty = duty
                     self._handover.hint.set()
-                    await watch(connection, self._handover.look)
+                    try:
+                        await duty.watch(self._handover.look)
+                    finally:
+                        self._duty = None  # before the session ends and another relay can have it
             except PASSING as error:
                 _log.warning("relay: %s", told(error))
-            finally:
-                self._on_duty = False
-                self._handover.forget()
             await Wakeup().wait(RETRY_SECONDS)

@@ -29,3 +29,7 @@ class UnknownKeyVersion(CryptoError):
 
 class DecryptionFailed(CryptoError):
     pass
+
+
+UNREADABLE = (UnknownKeyVersion, DecryptionFailed)
+"""What says that one ciphertext cannot be read now; others may."""

@@ -54,6 +54,8 @@ PENDING = _OPEN + " and handed_at is null and not held and npro_id > $1 order by
 
 AWAITED = _OPEN + " and handed_at is not null and npro_id > $1 order by npro_id limit $2"
 
+LAST_NPRO_ID = "select last_value from message_npro_ids"
+
 MARK_HANDED = "update messages set handed_at = $2 where id = any($1::uuid[]) and handed_at is null"
 
 # The tables tell seconds and a receipt minutes: nothing is sent before it came, nor over before it was sent.

@@ -1,6 +1,7 @@
 """Texts from arrival to their end. Every public method is one transaction."""
 
 import json
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from vns.access.rules import Principal
+from vns.crypto.errors import UNREADABLE
 from vns.crypto.rules import KeyRing
 from vns.errors import InvalidRequest, NotFound, NotScheduled, Unavailable, VnsError
 from vns.messages import queries, records
@@ -47,7 +49,10 @@ from vns.storage.database import Database
 from vns.storage.pages import HistoryQuery, Page, history_page
 from vns.storage.traffic import HourCount, hourly
 
+_log = logging.getLogger(__name__)
+
 TRIES = 5
+MOST_UNREAD = 10_000
 
 
 class Messages:
@@ -75,6 +80,7 @@ class Messages:
         self._policy = policy
         self._daily_limit = daily_limit
         self._render = render
+        self._unread: set[UUID] = set()
         self._arrivals = Arrivals(db, router, keyring, clock, policy=policy, interceptor=interceptor)
 
     async def receive(self, arrival: Arrival) -> tuple[Received, OpenMessage | None]:
@@ -86,17 +92,54 @@ class Messages:
         return await self._arrivals.receive(arrival)
 
     async def pending_handover(self, *, after: int = -1, limit: int = 1_000) -> list[OpenMessage]:
-        """Queued messages not known to be in MSG_DATA, by npro_id, from behind `after`."""
+        """Queued messages not known to be in MSG_DATA, by npro_id, from behind `after`. Raises KeyFileInvalid."""
         return await self._open(queries.PENDING, after, limit)
 
     async def awaited(self, *, after: int = -1, limit: int = 1_000) -> list[OpenMessage]:
-        """Messages known to be in MSG_DATA whose result has not come, by npro_id, from behind `after`."""
+        """Messages known to be in MSG_DATA whose result has not come, as `pending_handover` gives them."""
         return await self._open(queries.AWAITED, after, limit)
 
-    async def _open(self, query: str, after: int, limit: int) -> list[OpenMessage]:
+    async def last_npro_id(self) -> int:
+        """The newest one that was given to a message, recorded by now or not. They start again at 1 after 2^31."""
         async with self._db.connection() as connection:
-            rows = await connection.fetch(query, after, limit)
-        return [self._opened(row) for row in rows]
+            newest: int = await connection.fetchval(queries.LAST_NPRO_ID)
+        return newest
+
+    @property
+    def any_unread(self) -> bool:
+        """Whether open messages were passed over since they cannot be read: a key that comes back shows them again."""
+        return bool(self._unread)
+
+    async def _open(self, query: str, after: int, limit: int) -> list[OpenMessage]:
+        """Nothing only where nothing that can be read is left."""
+        while True:
+            async with self._db.connection() as connection:
+                rows = await connection.fetch(query, after, limit)
+            opened = self._readable(rows)
+            if opened or not rows:
+                return opened
+            after = rows[-1]["npro_id"]
+
+    def _readable(self, rows: Sequence[asyncpg.Record]) -> list[OpenMessage]:
+        """Those that can be read now. The others stay as they are: their key may come back."""
+        found = []
+        for row in rows:
+            try:
+                found.append(self._opened(row))
+            except UNREADABLE as error:
+                self._pass_over(row["id"], error)
+            else:
+                self._unread.discard(row["id"])
+        return found
+
+    def _pass_over(self, message_id: UUID, error: Exception) -> None:
+        """Told once, though it is tried again and again."""
+        if message_id in self._unread:
+            return
+        if len(self._unread) >= MOST_UNREAD:
+            self._unread.clear()
+        self._unread.add(message_id)
+        _log.error("text %s cannot be read (%s): it waits until it can", message_id, type(error).__name__)
 
     def _opened(self, row: asyncpg.Record) -> OpenMessage:
         content = json.loads(self._keyring.decrypt(row["envelope"], context=cipher_context(row["id"])))
@@ -112,7 +155,7 @@ class Messages:
         )
 
     async def pictures(self, message_id: UUID) -> tuple[bytes, ...]:
-        """The pictures of a message that is not final yet, in their order."""
+        """The pictures of a message that is not final yet, in their order. Raises KeyFileInvalid, and UNREADABLE."""
         async with self._db.connection() as connection:
             rows = await connection.fetch(queries.PICTURES, message_id)
         return tuple(records.unsealed_picture(self._keyring, row) for row in rows)
@@ -230,7 +273,10 @@ class Messages:
         return _message(row)
 
     async def release_due(self, limit: int = 500) -> Sequence[OpenMessage]:
-        """Texts whose time has come, free to be handed over now. What must not leave any more ends as refused."""
+        """Texts whose time has come, free to be handed over now. What must not leave any more ends as refused.
+
+        What cannot be read is free too, and found by `pending_handover` once it can. Raises KeyFileInvalid.
+        """
         now = self._clock.now()
         async with self._db.transaction() as connection:
             rows = await connection.fetch(queries.HELD_DUE, now, limit)
@@ -247,7 +293,7 @@ class Messages:
             await self._finish(
                 connection, [Outcome(id=one, status=Status.REFUSED, at=now, reason=why) for one, why in ended.items()]
             )
-        return [self._opened(row) for row in leaving]
+        return self._readable(leaving)
 
     async def list(self, principal: Principal, query: HistoryQuery | None = None) -> Page[Message]:
         """The tenant's messages, newest first. Raises InvalidRequest for a cursor that is none."""
