@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-import asyncpg
-
 from vns.abuse.flags import CallerFlags
 from vns.abuse.rules import MISSES, WINDOW, FlagReason, FlagStatus, Policy, window_of
 from vns.abuse.tally import Noted, Tally
 from vns.errors import VnsError
 from vns.routing.rules import Reason
+from vns.storage.database import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ def _noted_in_the_log() -> Iterator[None]:
     """What does not answer now is asked again in the next round."""
     try:
         yield
-    except (VnsError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (VnsError, *AWAY) as error:
         log.warning("watching callers: %s", type(error).__name__)
 
 

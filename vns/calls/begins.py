@@ -24,8 +24,7 @@ import asyncpg
 
 from vns.bindings.queries import NOTIFY_CUT
 from vns.calls import queries
-from vns.errors import Unavailable
-from vns.storage.database import Database
+from vns.storage.database import AWAY, Database
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +37,6 @@ OWN_WITHIN: Final = 10.0  # seconds: twice what a bridge may take to end
 CLOSING: Final = 0.5  # seconds
 LONGEST_FILE: Final = 256 * 1024  # bytes, from which on what has become a record is taken out
 READ_AT_ONCE: Final = 256 * 1024  # bytes of a file that holds what is not in memory
-
-AWAY: Final = (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""Everything that may come out of a connection that PostgreSQL has left."""
 
 # By PostgreSQL, or by asyncpg, which does not even send it.
 NEVER_TAKEN: Final = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, ValueError)

@@ -266,11 +266,14 @@ class Calls:
         if not outcomes:
             return 0
         await self.begins.write()  # a call may end before it is written that it has begun
+        return await self._finish_each(outcomes)
+
+    async def _finish_each(self, outcomes: Sequence[CallOutcome]) -> int:
         try:
             return await self._finish(outcomes)
         except NEVER_TAKEN as error:
             if len(outcomes) > 1:
-                return sum([await self.finish([outcome]) for outcome in outcomes])
+                return sum([await self._finish_each([outcome]) for outcome in outcomes])
             log.error("the end of call %s is no record: %s", outcomes[0].call_id, type(error).__name__)  # noqa: TRY400 - may hold a number
             return 0
 

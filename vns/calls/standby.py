@@ -11,13 +11,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from vns.calls.begins import AWAY
 from vns.calls.service import Attempt, Begun, Calls
 from vns.errors import Unavailable
 from vns.routing.copies import Copies
 from vns.routing.rules import Connect, Target
 from vns.routing.service import Routed, Router
-from vns.storage.database import Database
+from vns.storage.database import AWAY, Database
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from vns.abuse.flags import CallerFlags
 from vns.abuse.rules import Policy
 from vns.bindings.allocation import ANSWERS_KEPT
 from vns.bindings.life import SWEEP, sweep_overdue
-from vns.errors import Unavailable
 from vns.maintenance import queries
 from vns.maintenance.seals import seal_next
 from vns.messages import relay_numbers
@@ -26,21 +25,12 @@ from vns.senders.reminders import AT_ONCE as REMINDED_AT_ONCE
 from vns.senders.reminders import remind, remind_of_exemptions
 from vns.storage import journal
 from vns.storage.clock import Clock
-from vns.storage.database import Database
+from vns.storage.database import AWAY, Database
 from vns.users import queries as user_queries
 from vns.users.rules import SESSION_LIVES
 from vns.verifications.rules import DAY
 
 _log = logging.getLogger(__name__)
-
-_GONE = (
-    Unavailable,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
 
 WORKER_LOCK = 0x564E5301
 CLEARED_AT_ONCE = 5_000  # rows in one statement
@@ -72,7 +62,7 @@ class Worker:
             try:
                 async with self._db.connection() as connection:
                     await self._rounds_while_chosen(connection, stop)
-            except _GONE as error:
+            except AWAY as error:
                 _log.warning("a round failed: %s", type(error).__name__)
             await _pause(stop, self._every)
 
@@ -86,7 +76,7 @@ class Worker:
                 await self.round(connection)
                 await _pause(stop, self._every)
         finally:
-            with suppress(*_GONE):  # a connection that goes back to the pool must not keep it
+            with suppress(*AWAY):  # a connection that goes back to the pool must not keep it
                 await connection.execute(queries.NO_WORKER, WORKER_LOCK)
 
     async def round(self, connection: asyncpg.Connection) -> None:
@@ -185,7 +175,7 @@ async def _each(connection: asyncpg.Connection, *steps: Coroutine[Any, Any, obje
         while left:
             try:
                 await left.popleft()
-            except _GONE as error:
+            except AWAY as error:
                 _log.warning("a part of a round failed: %s", type(error).__name__)
                 if connection.is_closed():
                     raise

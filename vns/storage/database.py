@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import asyncpg
 
@@ -40,6 +40,16 @@ _WENT_AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+
+AWAY: Final = (
+    Unavailable,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""Everything that may come out of a connection that PostgreSQL has left, or on which it cannot do its work now."""
 
 _SESSION = {"application_name": "vns", "timezone": "UTC", "jit": "off"}
 
