@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from vns.numbering.rules import PhoneNumber, caller_from_sip
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BETWEEN_WISHES = re.compile(r"[;,]")
 _URI = re.compile(r"(?:sips?|tel):([^@>;,\s]*)", re.IGNORECASE)
 LONGEST_HEADER = 2_000  # characters looked at
 
@@ -21,7 +22,9 @@ class CallerIdentity:
 def read_identity(asserted: str, from_user: str, privacy: str) -> CallerIdentity:
     """P-Asserted-Identity of the trusted trunk, of several URIs the first that holds a number; else who From names."""
     number = _first_number(asserted) if asserted.strip() else caller_from_sip(from_user.partition(";")[0])
-    wishes = {wish.strip().lower() for wish in re.split(r"[;,]", privacy)}
+    if not privacy:
+        return CallerIdentity(number, show=True)
+    wishes = {wish.strip().lower() for wish in _BETWEEN_WISHES.split(privacy)}
     return CallerIdentity(number, show=not wishes & {"id", "user", "header"})
 
 

@@ -94,6 +94,8 @@ class Questions:
         if len(self._under_way) >= self._at_once:
             log.warning("call %s: too many questions at once", request.unique_id)
             return True
+        if not self._rate.is_limited:
+            return False
         asked = _Arguments.of(request)  # who has entered digits, or rung somebody, is in the middle of a call
         if not (asked.digits or asked.tried) and self._rate.exceeded(system_of(request.unique_id), now):
             log.warning("call %s: too many calls a second", request.unique_id)

@@ -22,9 +22,14 @@ class CallRate:
         self._most = most
         self._buckets: dict[str, _Bucket] = {}
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether any call may be one too many."""
+        return self._most > 0
+
     def exceeded(self, asterisk: str, now: float) -> bool:
         """Whether the call that is asked about now is one too many; one that is not counts."""
-        if not self._most:
+        if not self.is_limited:
             return False
         bucket = self._buckets.setdefault(asterisk, _Bucket(now, self._most))
         bucket.calls = min(self._most, bucket.calls + (now - bucket.filled_at) * self._most)

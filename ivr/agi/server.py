@@ -10,6 +10,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import unquote_to_bytes
@@ -23,6 +24,8 @@ LONGEST_REPLY = 4096  # bytes: what Asterisk says to the commands of an answer i
 REQUEST_TIMEOUT = 5.0  # seconds for the headers to arrive
 COMMAND_TIMEOUT = 5.0  # seconds for Asterisk to take the answer
 BACKLOG = 512  # connections that wait to be accepted
+PIECES_AT_ONCE = 2  # acknowledged as soon as they are read, of one question
+BETWEEN_PIECES = 0.001  # seconds until the further ones are
 SILENT = 1  # seconds after which a connection is accepted on which nothing was said
 AT_ONCE = 32  # connections accepted before anything else gets its turn
 READS = 4  # of what is said to an answer, at a time
@@ -32,6 +35,8 @@ DRAIN = 3.0  # seconds for the questions under way when the port closes: longer 
 
 _END = b"\n\n"
 _TAKEN = b"200 result=1"
+# Acknowledge what has come, and what comes next not by itself: 1 would go on, with every line that arrives.
+_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +109,7 @@ class AgiServer:
         if self._listening is None:
             return
         loop = asyncio.get_running_loop()
-        self._accept_waiting(self._listening)
+        self._accept_waiting(self._listening, AT_ONCE)
         loop.remove_reader(self._listening)
         self._listening.close()
         self._listening = None
@@ -119,7 +124,9 @@ class AgiServer:
         listening = self._listening
         if listening is None:
             return
-        pause = PAUSE if self._accept_waiting(listening) else self._gathering()
+        gathering = self._gathering()
+        # On a machine with room one mostly comes alone: to find that out would hold it up.
+        pause = PAUSE if self._accept_waiting(listening, AT_ONCE if gathering else 1) else gathering
         if not pause:
             return
         # What waits would be seen again at once by a loop that waits for it.
@@ -132,9 +139,9 @@ class AgiServer:
         loop.remove_reader(listening)
         loop.call_later(pause, go_on)
 
-    def _accept_waiting(self, listening: socket.socket) -> bool:
+    def _accept_waiting(self, listening: socket.socket, most: int) -> bool:
         """Whether none can be accepted now."""
-        for _ in range(AT_ONCE):
+        for _ in range(most):
             try:
                 connection, _peer = listening.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -180,34 +187,54 @@ class _Line:
         self._received = b""
         self._question: AgiRequest | None = None
         self._answering: asyncio.Future[Answer] | None = None
+        self._pieces = 0
         self._waiting: asyncio.TimerHandle | None = None  # for more to read
+        self._acknowledging: asyncio.TimerHandle | None = None
         self._answer_by = 0.0  # by the loop's clock
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def read(self) -> None:
-        """Read the question, or what is there of it: as a rule its first line, then, by another call, the rest."""
+        """Read the question, or what is there of it: as a rule its first line and then, at once, the rest."""
+        while self._read_piece():
+            pass
+
+    def _read_piece(self) -> bool:
+        """Whether more may be there already."""
         try:
             data = self._socket.recv(LONGEST_REQUEST, socket.MSG_DONTWAIT)
         except BlockingIOError:
             self._wait()
-            return
+            return False
         except OSError:
             data = b""
         if not data:
             log.warning("a connection to the question port ended without a question")
             self._close()
-            return
+            return False
         self._received += data
         if len(self._received) > LONGEST_REQUEST:
             self.give_up()
-            return
+            return False
         head, end, rest = self._received.partition(_END)
-        if not end:
-            self._wait()
-            return
-        self._wait_no_more()
-        self._received = rest
-        self._ask(head)
+        if end:
+            self._wait_no_more()
+            self._received = rest
+            self._ask(head)
+            return False
+        self._pieces += 1
+        if self._pieces <= PIECES_AT_ONCE:
+            self._acknowledge()
+            return True
+        # Each line wakes us up before Asterisk has written the next one. It shall come to do so.
+        if self._acknowledging is None:
+            self._acknowledging = self._loop.call_later(BETWEEN_PIECES, self._acknowledge)
+        self._wait()
+        return False
+
+    def _acknowledge(self) -> None:
+        """What was held back until now comes, in one piece."""
+        self._acknowledging = None
+        with suppress(OSError):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, _ONCE)
 
     def _wait(self) -> None:
         if self._waiting is None:
@@ -215,6 +242,9 @@ class _Line:
             self._loop.add_reader(self._socket, self.read)
 
     def _wait_no_more(self) -> None:
+        if self._acknowledging is not None:
+            self._acknowledging.cancel()
+            self._acknowledging = None
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None

@@ -18,7 +18,7 @@ async def records(world: World) -> dict[UUID, dict[str, Any]]:
 
 def lines(tmp_path: Path) -> list[Begin]:
     path = tmp_path / NAME
-    return [Begin.parse(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [Begin.parse(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 def a_begin(**fields: object) -> Begin:

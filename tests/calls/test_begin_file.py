@@ -47,7 +47,7 @@ def test_a_line_says_all_of_it(tmp_path: Path) -> None:
     )
     for begin in (full, a_begin()):
         assert Begin.parse(begin.line()) == begin
-        assert "\n" not in begin.line()
+        assert b"\n" not in begin.line()
     assert (full._replace(result="busy").line() == full.line()) is False
 
 
@@ -56,26 +56,26 @@ def test_a_line_of_an_older_version_is_read() -> None:
     older = json.loads(a_begin(direction="to_real", result="in_progress", cause=None).line())
     for name in ("result", "cause", "missed_call_text", "caller", "from_copy"):
         del older[name]
-    begin = Begin.parse(json.dumps(older))
+    begin = Begin.parse(json.dumps(older).encode())
     assert (begin.result, begin.direction, begin.from_copy, begin.caller) == ("in_progress", "to_real", True, None)
 
 
 def test_a_line_that_was_cut_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = BeginFile(tmp_path / NAME)
     whole = a_begin().line()
-    (tmp_path / NAME).write_text('{"id": "x"}\n{"id"\n' + json.dumps([1]) + f"\n{whole}\n" + whole[:50])
+    (tmp_path / NAME).write_bytes(b'{"id": "x"}\n{"id"\n[1]\n' + whole + b"\n" + whole[:50])
     begins, size = file.read()
     assert [begin.line() for begin in begins] == [whole]
     assert caplog.text.count("not written down whole") == 3
     assert file.read(size) == ([], 0)
     with pytest.raises(ValueError, match="begin of a call"):
-        Begin.parse("{}")
+        Begin.parse(b"{}")
 
 
 def test_half_a_line_does_not_take_the_next_one_along(tmp_path: Path) -> None:
     path, begin = tmp_path / NAME, a_begin()
     path.parent.mkdir(exist_ok=True)
-    path.write_text(a_begin().line()[:50])
+    path.write_bytes(a_begin().line()[:50])
     file = BeginFile(path)
     file.append(begin)
     file.close()
@@ -108,7 +108,7 @@ KEEPS_UNTIL_KILLED = """
     from uuid import uuid4
     from vns.calls.begins import Begin, BeginFile
 
-    file, begin = BeginFile(Path(sys.argv[1])), Begin.parse(sys.argv[2])
+    file, begin = BeginFile(Path(sys.argv[1])), Begin.parse(sys.argv[2].encode())
     while True:
         one = begin._replace(id=uuid4())
         file.append(one)
@@ -121,7 +121,7 @@ def keep_until_killed(path: Path) -> set[UUID]:
     said: set[UUID] = set()
     for _ in range(5):
         with subprocess.Popen(
-            [sys.executable, "-c", dedent(KEEPS_UNTIL_KILLED), str(path), a_begin().line()],
+            [sys.executable, "-c", dedent(KEEPS_UNTIL_KILLED), str(path), a_begin().line().decode()],
             stdout=subprocess.PIPE,
             text=True,
         ) as process:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.calls.begin_parts import NAME, records
 from tests.calls.test_ruled_calls import attempt, ended, reason
+from tests.calls.test_service import begun_and_noted
 from tests.core_world import CUSTOMER, STRANGER, World
 from vns.abuse.flags import CallerFlags
 from vns.abuse.settings import AbuseSettings
@@ -231,15 +232,17 @@ async def test_limits_of_callers_count_the_call_once_and_its_end_is_no_scan(worl
     question = replace(first.question, tried=frozenset({FIRST}))  # within the same minute
     try:
         for one in (first, replace(first, question=question), replace(first, question=question)):
-            assert reason(await calls.begin(one)) is None
+            assert reason(await begun_and_noted(calls, one)) is None
             await watch.flush()
-        assert reason(await calls.begin(asking(world, binding))) is None, "its second call"
+        assert reason(await begun_and_noted(calls, asking(world, binding))) is None, "its second call"
         await watch.flush()
-        assert reason(await calls.begin(replace(first, question=question))) is None, "in the middle of a call"
-        assert reason(await calls.begin(asking(world, binding))) is Reason.NOT_ALLOWED
+        assert reason(await begun_and_noted(calls, replace(first, question=question))) is None, (
+            "in the middle of a call"
+        )
+        assert reason(await begun_and_noted(calls, asking(world, binding))) is Reason.NOT_ALLOWED
         counted = watch.told
         await world.bindings.release(world.mall, binding.id)
-        assert reason(await calls.begin(again(world, first, FIRST))) is Reason.ENDED
+        assert reason(await begun_and_noted(calls, again(world, first, FIRST))) is Reason.ENDED
         assert watch.told == counted == 2
     finally:
         await tally.close()

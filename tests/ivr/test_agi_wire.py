@@ -149,6 +149,24 @@ async def test_the_lines_of_a_question_travel_together() -> None:
         pytest.fail("the lines never travelled together")
 
 
+async def test_a_question_that_is_still_being_written_is_not_fetched_line_by_line() -> None:
+    """A bridge that is woken by the first line, before Asterisk has come to write the second, leaves it time to."""
+    lines = GREETING.splitlines(keepends=True)
+    async with question_port(Bridge()) as port:
+        for _ in range(50):  # again where a line took longer to write than the bridge waits
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as asterisk:
+                asterisk.setblocking(False)
+                for header in lines:
+                    assert asterisk.send(header) == len(header)
+                    for _turn in range(3):  # in which a bridge reads what is there
+                        await asyncio.sleep(0)
+                answer = await asyncio.get_running_loop().sock_recv(asterisk, 4096)
+                assert answer == ANSWER
+                if segments_sent(asterisk) <= len(lines) / 3:
+                    return
+        pytest.fail("the lines never travelled together")
+
+
 @pytest.mark.parametrize("pause", [3_600.0, 0.0])
 async def test_without_a_file_to_open_connections_wait(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nobody spins: a loop that waits for connections would be told of the same one at once, again and again."""

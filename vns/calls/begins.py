@@ -8,7 +8,6 @@ PostgreSQL is away, or after the bridge was killed, it waits in the file.
 import asyncio
 import errno
 import fcntl
-import json
 import logging
 import os
 from collections import deque
@@ -21,6 +20,7 @@ from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from vns.bindings.queries import NOTIFY_CUT
 from vns.calls import queries
@@ -66,14 +66,15 @@ class Begin(NamedTuple):
     caller: bytes | None = None
     from_copy: bool = True
 
-    def line(self) -> str:
-        return _encoded(self._asdict())
+    def line(self) -> bytes:
+        """For the file, without its line end."""
+        return orjson.dumps(self._asdict(), _text)
 
     @classmethod
-    def parse(cls, line: str) -> Self:
+    def parse(cls, line: bytes) -> Self:
         """Raises ValueError for a line that was cut in the middle."""
         try:
-            found: dict[str, Any] = json.loads(line)
+            found: dict[str, Any] = orjson.loads(line)
             for name in ("id", "tenant_id", "binding_id"):
                 found[name] = UUID(found[name]) if found[name] is not None else None
             for name in ("from_index", "to_index", "caller"):
@@ -86,9 +87,6 @@ class Begin(NamedTuple):
 
 def _text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
-
-
-_encoded: Final = json.JSONEncoder(default=_text, separators=(",", ":")).encode
 
 
 class BeginFile:
@@ -126,7 +124,7 @@ class BeginFile:
             if self._size and os.pread(self._descriptor, 1, self._size - 1) != b"\n":
                 # A machine that crashed left half a line: the next one is not to be lost with it.
                 self._size += os.write(self._descriptor, b"\n")
-        line = (begin.line() + "\n").encode()
+        line = begin.line() + b"\n"
         written = os.write(self._descriptor, line)
         if written < len(line):
             os.ftruncate(self._descriptor, self._size)
@@ -143,7 +141,7 @@ class BeginFile:
             return [], 0
         content = content[: content.rfind(b"\n") + 1]  # a line may be under way
         begins = []
-        for line in content.decode(errors="replace").splitlines():
+        for line in content.splitlines():
             try:
                 begins.append(Begin.parse(line))
             except ValueError:
@@ -155,7 +153,7 @@ class BeginFile:
         if begins:
             beside = self._path.with_suffix(".new")
             beside.touch(0o600)
-            beside.write_text("".join(f"{begin.line()}\n" for begin in begins))
+            beside.write_bytes(b"".join(begin.line() + b"\n" for begin in begins))
             beside.replace(self._path)
         else:
             self._path.unlink(missing_ok=True)

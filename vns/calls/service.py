@@ -62,8 +62,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
+    """`counts`: for the limits of callers and numbers; not what one of them has refused."""
+
     call_id: UUID
     routed: Routed
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +107,14 @@ class Calls:
         Most often the record is all that there is to write, and follows (vns.calls.begins). Where the call changes or
         counts more, where it is asked about again for the next of a team, or where a hook has taken its time since the
         facts were asked for, it is written here, and only for a binding that is still live. Where nobody is left to
-        ring, the record stays that of who was rung. Raises Unavailable.
+        ring, the record stays that of who was rung. What counts is to be noted (`note`) once Asterisk has been told.
+        Raises Unavailable.
         """
         over = self.over_limit(attempt)
         routed, follows = (over, True) if over is not None else await self._routed(attempt)
         if follows:
             await self.begins.keep(self.begin_of(attempt, routed))
-        if over is None:
-            self.note(attempt, routed)
-        return Begun(call_id=attempt.call_id, routed=routed)
+        return Begun(call_id=attempt.call_id, routed=routed, counts=over is None)
 
     async def _routed(self, attempt: Attempt) -> tuple[Routed, bool]:
         """What was decided, and whether its record is still to be kept."""

@@ -112,6 +112,8 @@ class Standby:
         finally:
             hedge.end()
         decided(begun)
+        if begun.counts:
+            self._calls.note(attempt, begun.routed)
         self._copies.keep(attempt.question, begun.routed.facts)
 
     def _note_away(self, why: str) -> None:
@@ -148,8 +150,8 @@ class Standby:
         """
         if not routed.nobody_left:  # else the record is that of who was rung
             self._calls.begins.append(self._calls.begin_of(attempt, routed, from_copy=True))
-        self._calls.note(attempt, routed)
         decided(Begun(call_id=attempt.call_id, routed=routed))
+        self._calls.note(attempt, routed)
 
     async def run(self) -> None:
         """Until cancelled: notice that PostgreSQL is back."""
