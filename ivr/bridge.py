@@ -98,7 +98,8 @@ async def running(
         begins = Begins(db, BeginFile(ivr.standby_dir / f"{name}.jsonl"))
         closing.push_async_callback(begins.close)
         await begins.own_file()
-        calls = Calls(db, router, clock, watch, interceptor, begins)
+        load = MachineLoad()
+        calls = Calls(db, router, clock, watch, interceptor, begins, gathering=lambda: load.gathering() > 0)
         store = CopyStore(core.redis_url)
         closing.push_async_callback(store.close)
         copies = Copies(db, store, router, clock)
@@ -124,7 +125,6 @@ async def running(
             ring_seconds=ivr.ring_timeout_seconds,
         )
         recordings = Recordings(db, keyring, clock, recording)
-        load = MachineLoad()
         tokens = [node.question_token for node in ivr.nodes]
         server = AgiServer(ROUTE, questions.answer, tokens=tokens, gathering=load.gathering)
         async with asyncio.TaskGroup() as tasks:

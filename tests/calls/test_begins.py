@@ -267,7 +267,7 @@ async def test_nothing_is_lost_while_postgresql_is_away(
 ) -> None:
     begun = await calls.begin(attempt(world, digits_of((await world.allocate()).vn), COURIER))
     with monkeypatch.context() as away:
-        away.setattr(world.db, "_take", _away)
+        away.setattr(world.db, "take", _away)
         with pytest.raises(Unavailable):
             await begins.write()
         with pytest.raises(Unavailable):
@@ -442,7 +442,7 @@ async def test_its_task_tries_again_when_postgresql_is_back(
     task = asyncio.create_task(begins.run())
     try:
         with monkeypatch.context() as gone:
-            gone.setattr(world.db, "_take", away)
+            gone.setattr(world.db, "take", away)
             await tried.wait()
 
         async def written() -> bool:
@@ -464,7 +464,7 @@ async def test_leaving_without_postgresql_leaves_the_file(
     world: World, calls: Calls, begins: Begins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = await calls.begin(attempt(world, digits_of((await world.allocate()).vn), COURIER))
-    monkeypatch.setattr(world.db, "_take", _away)
+    monkeypatch.setattr(world.db, "take", _away)
     await begins.close()
     assert [begin.id for begin in lines(tmp_path)] == [begun.call_id]
 

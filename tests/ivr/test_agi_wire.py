@@ -171,21 +171,21 @@ async def test_a_question_that_is_still_being_written_is_not_fetched_line_by_lin
 async def test_without_a_file_to_open_connections_wait(pause: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nobody spins: a loop that waits for connections would be told of the same one at once, again and again."""
     monkeypatch.setattr(server_module, "PAUSE", pause)
-    accept, tried, times = socket.socket.accept, asyncio.Event(), []
+    accept, tried, times = socket.socket._accept, asyncio.Event(), []  # type: ignore[attr-defined]
 
-    def no_file_left(_: socket.socket) -> tuple[socket.socket, object]:
+    def no_file_left(_: socket.socket) -> tuple[int, object]:
         times.append(1)
         tried.set()
         raise OSError(errno.EMFILE, "Too many open files")
 
     async with question_port(Bridge()) as port:
-        monkeypatch.setattr(socket.socket, "accept", no_file_left)
+        monkeypatch.setattr(socket.socket, "_accept", no_file_left)
         async with line_to(port) as line:
             await line.ask()
             await tried.wait()
             for _ in range(100):
                 await asyncio.sleep(0)
-            monkeypatch.setattr(socket.socket, "accept", accept)
+            monkeypatch.setattr(socket.socket, "_accept", accept)
             if pause:
                 assert len(times) == 1
             else:

@@ -28,13 +28,13 @@ WAITING = "select pid from pg_stat_activity where wait_event_type = 'Lock' and d
 def loans(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each time that a connection is taken."""
     taken: list[int] = []
-    take = world.db._take
+    take = world.db.take
 
     async def counted() -> object:
         taken.append(1)
         return await take()
 
-    monkeypatch.setattr(world.db, "_take", counted)
+    monkeypatch.setattr(world.db, "take", counted)
     return taken
 
 
@@ -148,7 +148,7 @@ async def test_everybody_is_told_that_postgresql_is_away(world: World, monkeypat
     async def away() -> None:
         raise Unavailable("PostgreSQL does not answer")
 
-    monkeypatch.setattr(world.db, "_take", away)
+    monkeypatch.setattr(world.db, "take", away)
     assert [type(one) for one in await all_of(asked_by(world, binding.vn, 3))] == [Unavailable] * 3
 
 
@@ -163,3 +163,16 @@ async def test_calls_that_come_together_are_decided_together(world: World, loans
     assert [one.routed.target for one in begun] == [parse(CUSTOMER), None]
     assert reason(begun[1]) is not None
     assert len(loans) == 1 + len(begun), "one for the facts, and one for each record without a file"
+
+
+@pytest.mark.parametrize(("gathering", "statements"), [(False, 2), (True, 1)])
+async def test_where_nobody_else_is_expected_each_asks_at_once(
+    world: World, loans: list[int], gathering: bool, statements: int
+) -> None:
+    calls = Calls(world.db, world.router, world.clock, gathering=lambda: gathering)
+    binding = await world.allocate()
+    await calls.begin(attempt(world, f"0{binding.vn}", COURIER))  # learns the ranges of pools
+    loans.clear()
+    begun = await asyncio.gather(*(calls.begin(attempt(world, f"0{binding.vn}", COURIER)) for _ in range(2)))
+    assert [one.routed.target for one in begun] == [parse(CUSTOMER)] * 2
+    assert len(loans) == statements + len(begun)

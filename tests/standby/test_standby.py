@@ -1,5 +1,6 @@
 """Calls while PostgreSQL is away, and what is never connected then. Real PostgreSQL, real Redis."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ async def test_a_call_counts_when_asterisk_was_told(on: Scene, away: bool, monke
     monkeypatch.setattr(on.bridge.calls, "note", lambda attempt, routed: done.append(f"{attempt.call_id} counts"))
     one = on.bridge.attempt(vn, COURIER)
     await on.bridge.standby.begin(one, lambda begun: done.append(f"{begun.call_id} told"))
+    await asyncio.sleep(0)  # its follow-up has a turn of the loop for itself
     assert done == [f"{one.call_id} told", f"{one.call_id} counts"]
 
 

@@ -1,7 +1,7 @@
 """Calls from the question to the record: begun by a bridge, finished by whoever learns first what became of them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -88,17 +88,20 @@ class Calls:
         watch: Watch | None = None,
         interceptor: Interceptor | None = None,
         begins: Begins | None = None,
+        *,
+        gathering: Callable[[], bool] = lambda: True,
     ) -> None:
         """`watch`: limits that calls are held to; none without it. `interceptor`: without it no hook ever answers.
 
-        `begins`: their owner runs them; without them each begin is written before its call is answered.
+        `begins`: their owner runs them; without them each begin is written before its call is answered. `gathering`:
+        whether calls now come several at a time, whose facts are then asked for together.
         """
         self._db = db
         self._router = router
         self._clock = clock
         self._watch = watch
         self._interceptor = interceptor
-        self._facts = FactsTogether(db)
+        self._facts = FactsTogether(db, gathering)
         self.begins = begins or Begins(db)
 
     async def begin(self, attempt: Attempt) -> Begun:

@@ -112,6 +112,10 @@ class Standby:
         finally:
             hedge.end()
         decided(begun)
+        # in a turn of its own: whoever carries the answer out is before it in the queue
+        asyncio.get_running_loop().call_soon(self._follow_up, attempt, begun)
+
+    def _follow_up(self, attempt: Attempt, begun: Begun) -> None:
         if begun.counts:
             self._calls.note(attempt, begun.routed)
         self._copies.keep(attempt.question, begun.routed.facts)

@@ -1,7 +1,7 @@
 """Fetches the facts of plain questions; those that are asked at the same moment in one statement."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,8 +24,10 @@ class _Asked:
 class FactsTogether:
     """One process's. Nobody waits for others: together is what the event loop has come by in the same turn."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, expects_more: Callable[[], bool] = lambda: True) -> None:
+        """`expects_more`: whether others may be asked in the same turn; else each is asked alone, a turn earlier."""
         self._db = db
+        self._expects_more = expects_more
         self._asked: list[_Asked] = []
         self._fetching: set[asyncio.Task[None]] = set()
 
@@ -36,16 +38,17 @@ class FactsTogether:
         """
         if question.vn is None or not is_plain(question):
             return None
-        loop = asyncio.get_running_loop()
-        asked = _Asked(question.vn, caller or NOBODY, question.at, loop.create_future())
-        if not self._asked:
-            loop.call_soon(self._fetch)
-        self._asked.append(asked)
-        row = await asked.answer
-        if row is not None:
-            return row
+        if self._expects_more():
+            loop = asyncio.get_running_loop()
+            asked = _Asked(question.vn, caller or NOBODY, question.at, loop.create_future())
+            if not self._asked:
+                loop.call_soon(self._fetch)
+            self._asked.append(asked)
+            row = await asked.answer
+            if row is not None:
+                return row
         async with self._db.connection() as connection:  # alone
-            return await connection.fetchrow(queries.FACTS, asked.vn, asked.caller, asked.at)
+            return await connection.fetchrow(queries.FACTS, question.vn, caller or NOBODY, question.at)
 
     def _fetch(self) -> None:
         together = [asked for asked in self._asked if not asked.answer.done()]
