@@ -1,6 +1,5 @@
 """Calls while PostgreSQL is away, and what is never connected then. Real PostgreSQL, real Redis."""
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from vns.pools.rules import FOREVER, Mode, PoolChange, Proof
 from vns.pools.service import Pools
 from vns.routing.blocks import BlockDirection, Blocks, keeper_of
 from vns.routing.hooks import Hooks, NewHook
-from vns.routing.rules import Reason, Refuse
-from vns.routing.service import refused
+from vns.routing.rules import Refuse
 from vns.rulebook.documents import checked
 from vns.storage.copies import CopyStore
 from vns.storage.revocation import OVER, REOPENED_AFTER
@@ -67,27 +65,6 @@ async def test_a_team_rings_on_by_its_copy_until_it_changes(on: Scene, tmp_path:
     await on.bindings.change(on.world.mall, binding.id, BindingChange(remove_members=(parse(team[1]),)))
     with pytest.raises(Unavailable):
         await on.bridge.call(vn, CUSTOMER, team[0])
-
-
-@pytest.mark.parametrize("away", [False, True])
-async def test_a_call_counts_when_asterisk_was_told(on: Scene, away: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    vn = await known(on)
-    on.bridge.db.reached = not away
-    done: list[str] = []
-    monkeypatch.setattr(on.bridge.calls, "note", lambda attempt, routed: done.append(f"{attempt.call_id} counts"))
-    one = on.bridge.attempt(vn, COURIER)
-    await on.bridge.standby.begin(one, lambda begun: done.append(f"{begun.call_id} told"))
-    await asyncio.sleep(0)  # its follow-up has a turn of the loop for itself
-    assert done == [f"{one.call_id} told", f"{one.call_id} counts"]
-
-
-async def test_what_a_limit_refuses_does_not_count(on: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    vn, done = await known(on), []
-    over = refused(Refuse(reason=Reason.NOT_ALLOWED, binding_id=None, tenant_id=None, steps=("too many",)), None)
-    monkeypatch.setattr(on.bridge.calls, "over_limit", lambda _attempt: over)
-    monkeypatch.setattr(on.bridge.calls, "note", lambda *_: done.append("counts"))
-    assert (await on.bridge.call(vn, COURIER)).routed is over
-    assert done == []
 
 
 async def test_an_end_holds_without_postgresql(on: Scene) -> None:
