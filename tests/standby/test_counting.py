@@ -29,3 +29,18 @@ async def test_what_a_limit_refuses_does_not_count(on: Scene, monkeypatch: pytes
     monkeypatch.setattr(on.bridge.calls, "note", lambda *_: done.append("counts"))
     assert (await on.bridge.call(vn, COURIER)).routed is over
     assert done == []
+
+
+async def test_what_goes_wrong_behind_an_answer_is_told_without_numbers(
+    on: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    vn = await known(on)
+
+    def fails(*_: object) -> None:
+        raise KeyError(COURIER)
+
+    monkeypatch.setattr(on.bridge.calls, "note", fails)
+    begun = await on.bridge.call(vn, COURIER)
+    assert begun.routed.presented is not None
+    assert "KeyError" in caplog.text
+    assert not any(number in caplog.text for number in (COURIER, begun.routed.presented))

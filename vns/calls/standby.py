@@ -116,9 +116,12 @@ class Standby:
         asyncio.get_running_loop().call_soon(self._follow_up, attempt, begun)
 
     def _follow_up(self, attempt: Attempt, begun: Begun) -> None:
-        if begun.counts:
-            self._calls.note(attempt, begun.routed)
-        self._copies.keep(attempt.question, begun.routed.facts)
+        try:
+            if begun.counts:
+                self._calls.note(attempt, begun.routed)
+            self._copies.keep(attempt.question, begun.routed.facts)
+        except Exception as error:  # noqa: BLE001 - the event loop would log the arguments, and with them numbers
+            log.error("call %s does not count, or is not copied: %s", attempt.channel, type(error).__name__)  # noqa: TRY400
 
     def _note_away(self, why: str) -> None:
         if self._away_since is None:

@@ -112,7 +112,7 @@ class Database:
         """Sessions that PostgreSQL has ended meanwhile are closed too: asyncpg has then cut what was left."""
         self._closed = True
         while self._at_hand:
-            await self._give_back(self._at_hand.pop())
+            await self._return_to_pool(self._at_hand.pop())
         with suppress(*_WENT_AWAY):
             await self._pool.close()
 
@@ -129,7 +129,7 @@ class Database:
         if unharmed and self._may_stay(connection):
             self._at_hand.append(connection)
         else:
-            await self._give_back(connection)
+            await self._return_to_pool(connection)
 
     async def take(self) -> Any:
         """A connection, for the loan that gives it back. Raises Unavailable."""
@@ -137,7 +137,7 @@ class Database:
             connection = self._at_hand.pop()
             if _is_usable(connection):
                 return connection
-            await self._give_back(connection)
+            await self._return_to_pool(connection)
         self._waiting += 1
         try:
             return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
@@ -150,7 +150,7 @@ class Database:
         """Whoever waits is given one by the pool, which therefore must get it back."""
         return _is_usable(connection) and not (self._waiting or self._closed or connection.is_in_transaction())
 
-    async def _give_back(self, connection: Any) -> None:
+    async def _return_to_pool(self, connection: Any) -> None:
         # asyncpg throws away a connection that it could not reset in time, or whose end it notices only now. What was
         # done with it is known by then, and is no less true.
         with suppress(TimeoutError, *_WENT_AWAY):
